@@ -12,7 +12,8 @@ OUT := out/digits
 help:
 	@echo "make demo    fit a classifier to handwritten digits; results in $(OUT)"
 	@echo "make test    run every test and doctest"
-	@echo "make check   ruff, pyright, then the tests"
+	@echo "make lint    ruff and pyright"
+	@echo "make check   lint, then test"
 	@echo "make bench   time xent beside its peers (python -m bench --help says more)"
 	@echo "make clean   remove $(VENV), out and caches"
 	@echo "Each creates $(VENV) when it is missing. Another interpreter: make test PYTHON=python3.13"
@@ -40,8 +41,9 @@ clean:
 
 # A stamp is written only after its install succeeded, so an interrupted run starts over and a changed pyproject installs again.
 $(VENV)/.created:
-	@test -n "$(PYTHON)" && "$(PYTHON)" -c '$(NEW_ENOUGH)' || { \
-	  echo "xent needs Python 3.11 or newer; found: $$("$(or $(PYTHON),python3)" --version 2>&1). Name one with make PYTHON=..." >&2; exit 1; }
+	@test -n "$(PYTHON)" && "$(PYTHON)" -c '$(NEW_ENOUGH)' >/dev/null 2>&1 || { \
+	  echo "xent needs Python 3.11 or newer; $(or $(PYTHON),python3) is $$("$(or $(PYTHON),python3)" --version 2>/dev/null || echo "not there")." \
+	    "Name another: make PYTHON=/path/to/python" >&2; exit 1; }
 	"$(PYTHON)" -m venv $(VENV)
 	@touch $@
 
