@@ -1,0 +1,1 @@
+"""One function per rule about arguments; front doors call them, nothing below does."""

@@ -1,0 +1,53 @@
+"""Rules about options: one of a few words, or a number in a range."""
+
+import math
+from typing import Any
+
+import numpy as np
+
+from xent._errors import ArgumentError, EmptyMeanError
+
+_CHOICES = {
+    "reduction": ("none", "sum", "mean"),
+    "empty": ("nan", "zero", "raise"),
+    "validate": ("raise", "warn", "off"),
+}
+
+
+def choice(value: object, name: str) -> None:
+    """One of the option's words."""
+    words = _CHOICES[name]
+    if value not in words:
+        raise ArgumentError(f"{name} must be one of {', '.join(map(repr, words))}", f"found {value!r}", f"The first is {words[0]!r}.")
+
+
+def number(value: Any, name: str, low: float, high: float = math.inf, *, open_low: bool = False) -> float:
+    """A finite number in [low, high], or (low, high]."""
+    good = isinstance(value, int | float | np.integer | np.floating) and not isinstance(value, bool)
+    good = good and math.isfinite(value) and low <= value <= high and not (open_low and value == low)
+    if not good:
+        interval = f"{'(' if open_low else '['}{low}, {high}{')' if high == math.inf else ']'}"
+        raise ArgumentError(f"{name} must be a number in {interval}", f"found {value!r}", f"See the formula of {name}.")
+    return float(value)
+
+
+def finite(value: Any, name: str) -> float:
+    """A finite number."""
+    return number(value, name, -math.inf, math.inf)
+
+
+def ignored_label(value: Any) -> int:
+    """ignore_index is any whole number."""
+    if isinstance(value, bool) or not isinstance(value, int | np.integer):
+        raise ArgumentError("ignore_index must be a whole number", f"found {value!r}", "-100 is the default.")
+    return int(value)
+
+
+def not_empty(weight_sum: float, empty: str) -> None:
+    """A mean over nothing, where the caller wants to know."""
+    if weight_sum == 0.0 and empty == "raise":
+        raise EmptyMeanError(
+            "a mean needs at least one counted row",
+            "every row is ignored, has weight 0, or there is none",
+            'empty="zero" or "nan" gives a value instead.',
+        )

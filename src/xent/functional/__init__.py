@@ -1,0 +1,1 @@
+"""The NumPy front door: check once, call a schedule, reduce."""

@@ -1,0 +1,140 @@
+"""A checked call of a softmax-family loss: options, target, weights and reduction made ready for a schedule."""
+
+from dataclasses import dataclass, replace
+from typing import Any
+
+import numpy as np
+
+from xent._check import options
+from xent._check.arrays import apart, buffer, class_weights
+from xent._errors import ArgumentError
+from xent._typing import Array, Empty, Reduction, Validate
+from xent.functional import _rows
+from xent.functional._rows import Loss, Reducer
+from xent.kernels.contract import Kernel, Transform
+from xent.kernels.select import choose
+from xent.losses.categorical import CategoricalLoss
+from xent.schedules import dense
+
+
+@dataclass(frozen=True, slots=True)
+class Call:
+    """A checked call: everything a schedule needs, and how to reduce what it returns."""
+
+    given: _rows.Input
+    kernel: Kernel
+    rows: dense.Rows
+    loss: CategoricalLoss
+    reducer: Reducer
+
+    def value(self) -> Loss:
+        """The loss."""
+        return self.reducer.reduce(dense.values(self.kernel, self.rows, self.loss), self.given)
+
+    def value_and_gradient(self, out: Array | None) -> tuple[Loss, Array]:
+        """The loss, and its gradient in out or a fresh array."""
+        given = self.given
+        if out is None:
+            gradient = np.empty(given.array.shape, given.array.dtype)
+        else:
+            gradient = buffer(out, given.array)
+            apart(gradient, given.array, "logits")
+            if self.rows.target_probs is not None:
+                apart(gradient, self.rows.target_probs, "target")
+        matrix = given.matrix(_rows.bits(gradient, given.storage))
+        values = dense.values_and_gradient(self.kernel, self.rows, self.loss, self.reducer.upstream, matrix)
+        return self.reducer.reduce(values, given), gradient
+
+
+@dataclass(frozen=True, slots=True)
+class Options:
+    """The keyword options that travel together, unchecked."""
+
+    axis: int = -1
+    weight: Any = None
+    ignore_index: int = -100
+    label_smoothing: float = 0.0
+    z_loss: float = 0.0
+    focal: float = 0.0
+    softcap: float | None = None
+    scale: float = 1.0
+    reduction: Reduction = "mean"
+    normalizer: float | None = None
+    empty: Empty = "nan"
+    validate: Validate = "raise"
+    backend: str | None = None
+
+
+_PLAIN_LOSS, _PLAIN_TRANSFORM = CategoricalLoss(), Transform()
+
+
+def _loss(o: Options, weight: Array | None) -> CategoricalLoss:
+    if not (o.label_smoothing or o.z_loss or o.focal):
+        return _PLAIN_LOSS
+    return CategoricalLoss(
+        label_smoothing=options.number(o.label_smoothing, "label_smoothing", 0.0, 1.0),
+        smooth_mass=1.0 if weight is None else float(weight.mean()),
+        z_loss=options.number(o.z_loss, "z_loss", 0.0),
+        focal=options.number(o.focal, "focal", 0.0),
+    )
+
+
+def _transform(o: Options) -> Transform:
+    if o.softcap is None and o.scale == 1.0:
+        return _PLAIN_TRANSFORM
+    cap = None if o.softcap is None else options.number(o.softcap, "softcap", 0.0, open_low=True)
+    return Transform(options.finite(o.scale, "scale"), cap)
+
+
+def prepare(logits: Any, target: Any, o: Options) -> Call:
+    """Check everything once; after this the arguments are right."""
+    given = _rows.read_input(logits, o.axis, "logits")
+    options.choice(o.validate, "validate")
+    goal = _rows.read_target(target, given, options.ignored_label(o.ignore_index))
+    weight = None if o.weight is None else class_weights(o.weight, given.classes)
+    loss = _loss(o, weight)
+    if loss.focal and goal.probs is not None and weight is not None:
+        raise ArgumentError(
+            "focal with probability targets takes no class weights",
+            f"focal={o.focal} and weight of {given.classes} classes",
+            "The miss 1 - p of a weighted mixture of classes is not defined; use class indices.",
+        )
+    kernel = choose(o.backend, given.storage)
+    _rows.check_target_probs(kernel, goal, o.validate)
+    rows = dense.Rows(
+        logits=_rows.matrix_bits(given),
+        storage=given.storage,
+        target=goal.indices,
+        target_probs=goal.probs,
+        class_weight=weight if goal.probs is not None else None,
+        class_vector=_class_vector(weight, given.classes) if loss.label_smoothing else None,
+        transform=_transform(o),
+    )
+    if weight is not None and goal.indices is not None:
+        rows = _with_row_weights(rows, weight, smoothed=loss.label_smoothing > 0.0)
+    reducer = Reducer.checked(o.reduction, _rows.counted(goal, rows.count, rows.weight), o.normalizer, o.empty)
+    return Call(given, kernel, rows, loss, reducer)
+
+
+def _class_vector(weight: Array | None, classes: int) -> Array:
+    return np.full(classes, 1.0 / classes) if weight is None else weight / classes
+
+
+def _with_row_weights(rows: dense.Rows, weight: Array, *, smoothed: bool) -> dense.Rows:
+    """Each row's class weight; a row of weight 0 is an ignored row, unless smoothing still reads its other classes."""
+    assert rows.target is not None
+    per_row = np.where(rows.target < 0, 0.0, weight[np.maximum(rows.target, 0)])
+    target = rows.target if smoothed else np.where(per_row == 0.0, np.int64(-1), rows.target)
+    return replace(rows, weight=per_row, target=target)
+
+
+def divergence(logits: Any, target_probs: Any, o: Options) -> Call:
+    """KL(target ‖ softmax): the cross-entropy less the target's own entropy."""
+    call = prepare(logits, target_probs, o)
+    if call.rows.target_probs is None:
+        raise ArgumentError(
+            "kl_divergence_loss compares distributions",
+            "found class indices",
+            "From an index the divergence is the cross-entropy itself: use cross_entropy.",
+        )
+    return replace(call, loss=replace(call.loss, minus_target_entropy=True))

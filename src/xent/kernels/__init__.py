@@ -1,0 +1,1 @@
+"""Kernels know matrices: logits to row statistics, row coefficients to the gradient."""

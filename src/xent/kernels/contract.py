@@ -1,0 +1,162 @@
+"""What passes between losses and kernels: a loss never sees a matrix, a kernel never sees a loss.
+
+For a row with logits x let ``z = softcap·tanh(scale·x / softcap)`` (``scale·x`` without a cap),
+``p = softmax(z)``, T the target row (one-hot, or probabilities times class weight) and u the class vector.
+
+A kernel turns logits into `RowStatistics`; a loss turns these into a value and `RowCoefficients`;
+the kernel turns those into the gradient with respect to x::
+
+    (a·p − b·T − c·u − d·p·(log p + entropy)) · dz/dx
+
+Statistics are float64. Rows whose index target is -1 are ignored: every statistic and gradient is exactly 0,
+whatever the row holds. A row with NaN, +inf, or nothing but −inf is NaN, and no other row notices.
+"""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Protocol
+
+from xent._typing import Array, ClassesC, Floats, IndicesN, MatrixNC, PerRow, RowMeasure, RowsN, Storage
+
+
+@dataclass(frozen=True, slots=True)
+class Transform:
+    """From logits x to z: ``softcap·tanh(scale·x / softcap)``, or ``scale·x`` where softcap is None."""
+
+    scale: float = 1.0
+    softcap: float | None = None
+
+    @property
+    def plain(self) -> bool:
+        """Whether z is x itself."""
+        return self.scale == 1.0 and self.softcap is None
+
+
+@dataclass(frozen=True, slots=True)
+class Problem:
+    """A block of rows whose last axis is contiguous, and everything a kernel needs to know of it."""
+
+    logits: MatrixNC
+    storage: Storage
+    target: IndicesN | None = None
+    """[N], -1 where ignored."""
+    target_probs: MatrixNC | None = None
+    """[N, C] float32 or float64; T before class weights."""
+    class_weight: ClassesC | None = None
+    """[C], multiplies `target_probs` to give T; the weight of an index target is the loss's business."""
+    class_vector: ClassesC | None = None
+    """[C], the vector u of label smoothing."""
+    transform: Transform = Transform()
+
+
+@dataclass(frozen=True, slots=True)
+class Want:
+    """The statistics that cost extra and must be asked for."""
+
+    smooth: bool = False
+    entropy: bool = False
+    rank: bool = False
+    target_entropy: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class RowStatistics:
+    """What a loss may know of a row; each [N], in nats, exactly 0 at ignored rows."""
+
+    lse: RowsN
+    """``log Σ_j exp z_j``."""
+    surprisal: RowsN
+    """``Σ_j T_j (lse − z_j)``; 0 without a target."""
+    mass: PerRow = 1.0
+    """``Σ_j T_j``; 1 for an index target."""
+    smooth: RowsN | None = None
+    """``Σ_j u_j (lse − z_j)``."""
+    entropy: RowsN | None = None
+    """``−Σ_j p_j log p_j``."""
+    rank: RowsN | None = None
+    """How many classes score above the target."""
+    target_entropy: RowsN | None = None
+    """``−Σ_j w_j y_j log y_j`` for target probabilities y and class weights w."""
+
+
+@dataclass(frozen=True, slots=True)
+class RowCoefficients:
+    """The gradient of a row: ``a·p − b·T − c·u − d·p·(log p + entropy)``; a number, or one a row."""
+
+    a: PerRow
+    b: PerRow
+    c: PerRow = 0.0
+    d: PerRow = 0.0
+
+    def times(self, factor: PerRow) -> "RowCoefficients":
+        """The same gradient times a number, or one number a row."""
+        return RowCoefficients(self.a * factor, self.b * factor, self.c * factor, self.d * factor)
+
+
+class Pointwise(Protocol):
+    """A loss of one number at a time: ``value`` and ``derivatives`` in plain NumPy, and a name kernels may know."""
+
+    @property
+    def name(self) -> str:
+        """The key under which a backend may hold a compiled form."""
+        ...
+
+    @property
+    def value(self) -> Callable[..., Floats]:
+        """``value(input, *others)``, elementwise."""
+        ...
+
+    @property
+    def derivatives(self) -> Callable[..., tuple[Floats, ...]]:
+        """``derivatives(input, *others)``: with respect to the input, and to others that have one."""
+        ...
+
+
+class Kernel(Protocol):
+    """A backend. It refuses with a reason, or serves; it knows no loss, reduction, framework or rank."""
+
+    @property
+    def name(self) -> str:
+        """The name to ask for it by."""
+        ...
+
+    def refuses(self, storage: Storage, pointwise: str | None = None) -> str | None:
+        """The reason why it cannot serve logits of that storage, or that pointwise loss; None if it can."""
+        ...
+
+    def statistics(self, problem: Problem, want: Want) -> RowStatistics:
+        """The statistics of every row."""
+        ...
+
+    def gradient(self, problem: Problem, rows: RowStatistics, coefficients: RowCoefficients, out: MatrixNC) -> None:
+        """Write the gradient with respect to the logits into out, which may be the logits themselves."""
+        ...
+
+    def log_probs(self, problem: Problem, out: MatrixNC) -> None:
+        """Write ``z − lse`` into out, which may be the logits themselves."""
+        ...
+
+    def measure(self, values: MatrixNC, storage: Storage) -> RowMeasure:
+        """Sum, least and greatest of each row."""
+        ...
+
+    def pointwise(self, loss: Pointwise, task: "PointwiseTask") -> float:
+        """Sum over one flat block; values and gradients written where the task asks."""
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class PointwiseTask:
+    """One flat block of numbers: the first input in storage dtype, the others likewise or float64."""
+
+    inputs: tuple[Array, ...]
+    storage: Storage
+    values: Array | None = None
+    """Float32 (float64 for float64 storage), not scaled."""
+    gradients: tuple[Array, ...] = ()
+    """In storage dtype, scaled by `factor`."""
+    factor: float = 1.0
+
+
+POINTWISE_BLOCK = 1 << 16
+"""Elements summed as one: a sum over blocks in order is the same for every number of threads."""

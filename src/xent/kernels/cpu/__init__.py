@@ -1,0 +1,1 @@
+"""The Numba backend: row kernels at the speed of memory, on threads of our own."""

@@ -1,0 +1,132 @@
+"""Own threads: one pool a process, made when first needed, the caller working beside it.
+
+Numba's threading is not used: under one layer ``parallel=True`` kills forked children, under another it aborts when
+two Python threads compute at once. Kernels release the GIL instead, and any thread may call them.
+"""
+
+import os
+import threading
+from collections.abc import Callable, Iterable, Iterator
+from concurrent.futures import Future, ThreadPoolExecutor
+from typing import TypeVar
+
+from xent._errors import ArgumentError
+
+Item = TypeVar("Item")
+
+
+class _Pool:
+    """The process's workers; a forked child finds another pid and starts its own."""
+
+    def __init__(self) -> None:
+        self.pid, self.size, self.executor = -1, 0, None
+        self.lock = threading.Lock()
+
+    def workers(self, count: int) -> ThreadPoolExecutor:
+        with self.lock:
+            if self.executor is None or self.pid != os.getpid() or self.size != count:
+                if self.executor is not None and self.pid == os.getpid():
+                    self.executor.shutdown(wait=False)
+                self.executor = ThreadPoolExecutor(count, thread_name_prefix="xent")
+                self.pid, self.size = os.getpid(), count
+            return self.executor
+
+    executor: ThreadPoolExecutor | None
+
+
+_pool = _Pool()
+_inside = threading.local()
+_chosen: int | None = None
+
+
+def get_num_threads() -> int:
+    """How many threads compute: as set, else ``XENT_NUM_THREADS``, else the processors this process may use."""
+    if _chosen is not None:
+        return _chosen
+    named = os.environ.get("XENT_NUM_THREADS")
+    return _usable_processors() if named is None else _counted(named, "XENT_NUM_THREADS")
+
+
+def set_num_threads(count: int | None) -> None:
+    """Compute on so many threads from now on; None returns to the default. Results do not depend on it, to the bit.
+
+    Raises:
+        ArgumentError: if count is not a positive whole number.
+    """
+    global _chosen
+    _chosen = None if count is None else _counted(count, "num_threads")
+
+
+def for_each(work: Callable[[Item], None], items: Iterable[Item]) -> None:
+    """Call work on every item, on this thread and on idle workers; the first exception is raised when all have stopped."""
+    waiting = list(items)
+    helpers = min(get_num_threads(), len(waiting)) - 1
+    if helpers < 1 or getattr(_inside, "worker", False):
+        for item in waiting:
+            work(item)
+        return
+    queue = _Queue(waiting)
+    futures = _submitted(helpers, lambda: _drain(work, queue))
+    try:
+        _drain(work, queue)
+    finally:
+        queue.close()
+        for future in futures:
+            if not future.cancel():
+                future.result()
+
+
+class _Queue:
+    """Items handed out one at a time to whichever thread asks."""
+
+    def __init__(self, items: Iterable[object]) -> None:
+        self.items, self.lock = iter(items), threading.Lock()
+
+    def __iter__(self) -> Iterator[object]:
+        return self
+
+    def __next__(self) -> object:
+        with self.lock:
+            return next(self.items)
+
+    def close(self) -> None:
+        """Hand out nothing more."""
+        with self.lock:
+            self.items = iter(())
+
+
+def _drain(work: Callable[[Item], None], queue: _Queue) -> None:
+    before, _inside.worker = getattr(_inside, "worker", False), True
+    try:
+        for item in queue:
+            work(item)  # pyright: ignore[reportArgumentType]
+    except BaseException:
+        queue.close()
+        raise
+    finally:
+        _inside.worker = before
+
+
+def _submitted(count: int, task: Callable[[], None]) -> list[Future[None]]:
+    """Futures of the workers that could be had: none while the interpreter shuts down."""
+    try:
+        pool = _pool.workers(get_num_threads() - 1)
+        return [pool.submit(task) for _ in range(count)]
+    except RuntimeError:
+        return []
+
+
+def _usable_processors() -> int:
+    if hasattr(os, "sched_getaffinity"):
+        return len(os.sched_getaffinity(0))
+    return os.cpu_count() or 1
+
+
+def _counted(value: object, name: str) -> int:
+    try:
+        count = int(value)  # pyright: ignore[reportArgumentType]
+    except (TypeError, ValueError):
+        count = 0
+    if count < 1 or (isinstance(value, float) and value != count):
+        raise ArgumentError(f"{name} must be a positive whole number", f"found {value!r}", "1 computes on the calling thread alone.")
+    return count

@@ -1,0 +1,1 @@
+"""Schedules know memory: what exists at once, and in which order."""
