@@ -3,6 +3,7 @@
 import inspect
 import re
 from collections.abc import Callable
+from importlib.metadata import version
 from typing import Any
 
 import pytest
@@ -26,10 +27,13 @@ LOSSES: dict[str, tuple[list[str], dict[str, Any]]] = {
 }
 """Name -> positional arguments, keyword-only arguments with their defaults."""
 
+OVERWRITING = ("cross_entropy", "kl_divergence_loss", "binary_cross_entropy", "mse_loss")
+"""Their gradient has the shape and meaning of one argument, which ``out=`` may name."""
+
 SIGNATURES = (
     LOSSES
     | {f"{name}_and_grad": arguments for name, arguments in LOSSES.items()}
-    | {"cross_entropy_and_grad": (LOSSES["cross_entropy"][0], LOSSES["cross_entropy"][1] | {"out": None})}
+    | {f"{name}_and_grad": (LOSSES[name][0], LOSSES[name][1] | {"out": None}) for name in OVERWRITING}
     | {name: (["x"], {"axis": -1, "backend": None}) for name in ("softmax", "log_softmax", "logsumexp")}
     | {name: (["x"], {"backend": None}) for name in ("sigmoid", "log_sigmoid")}
 )
@@ -49,7 +53,7 @@ ERRORS = {
 """Name -> the built-in class that a caller may catch instead."""
 
 SERVICES = {"backends", "explain_backend", "get_num_threads", "set_num_threads"}
-PUBLIC = {*SIGNATURES, *ERRORS, *SERVICES, "information"}
+PUBLIC = {*SIGNATURES, *ERRORS, *SERVICES, "information", "__version__"}
 
 QUANTITIES = {
     "binary_entropy",
@@ -98,9 +102,12 @@ def test_all_is_the_list() -> None:
     assert sorted(xent.__all__) == sorted(PUBLIC)
 
 
-def test_everything_listed_can_be_had_and_is_listed_by_dir() -> None:
+def test_everything_listed_can_be_had() -> None:
     assert [name for name in xent.__all__ if not hasattr(xent, name)] == []
-    assert set(xent.__all__) <= set(dir(xent))
+
+
+def test_the_version_is_that_of_the_distribution() -> None:
+    assert xent.__version__ == version("xent")
 
 
 def test_information_is_a_list_too() -> None:
