@@ -18,7 +18,7 @@ BENT = {"scale": 1.0, "softcap": None}
 
 LOSSES: dict[str, tuple[list[str], dict[str, Any]]] = {
     "cross_entropy": (["logits", "target"], LABELLED | BENT | {"label_smoothing": 0.0, "z_loss": 0.0, "focal": 0.0}),
-    "kl_divergence_loss": (["logits", "target_probs"], ROWS | BENT),
+    "kl_divergence_loss": (["logits", "target_probs"], ROWS | BENT | {"weight": None}),
     "nll_loss": (["log_probs", "target"], LABELLED),
     "log_loss": (["probs", "target"], LABELLED),
     "binary_cross_entropy": (["logits", "target"], MEAN | {"weight": None, "pos_weight": None}),
