@@ -4,6 +4,7 @@ import inspect
 import re
 from collections.abc import Callable
 from importlib.metadata import version
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -106,8 +107,10 @@ def test_everything_listed_can_be_had() -> None:
     assert [name for name in xent.__all__ if not hasattr(xent, name)] == []
 
 
-def test_the_version_is_that_of_the_distribution() -> None:
+def test_every_version_is_that_of_the_distribution() -> None:
+    citation = (Path(__file__).parent.parent / "CITATION.cff").read_text()
     assert xent.__version__ == version("xent")
+    assert re.findall(r"^version: (.+)$", citation, re.MULTILINE) == [version("xent")]
 
 
 def test_information_is_a_list_too() -> None:
