@@ -15,7 +15,33 @@ _POINTWISE = {
 
 
 def explain_backend(logits: Any, *, function: str = "cross_entropy", backend: str | None = None) -> None:
-    """DOC."""
+    """Print which backend would serve a call, and every backend's reason for serving or refusing it.
+
+    An arrow ``->`` marks the one chosen: with ``backend=None`` the first that does not refuse.
+
+    Args:
+        logits: the array of the call in question; its dtype decides.
+        function: the name of the public function, with or without ``_and_grad``.
+        backend: the name the call would give, or None.
+
+    Returns:
+        None; the reasons are printed, one line a backend.
+
+    Raises:
+        ArgumentError: no backend has that name; lists the names.
+        BackendError: the named backend refuses; holds its reason.
+        DTypeError: the array is not floats; names its dtype.
+
+    Example:
+        >>> import numpy as np
+        >>> import xent
+        >>> xent.explain_backend(np.zeros((2, 3), dtype=np.float32), backend="reference")
+           numba: ...
+        -> reference: serves cross_entropy of float32
+
+    References:
+        `xent.kernels.contract`, what a backend promises.
+    """
     _, storage = as_floats(logits, "logits")
     pointwise = _POINTWISE.get(function.removesuffix("_and_grad"))
     chosen = select.choose(backend, storage, pointwise).name
