@@ -67,9 +67,20 @@ def choose(backend: str | None, storage: Storage, pointwise: str | None = None) 
         if refusal is None and not isinstance(kernel, str):
             return kernel
         refusals.append(f"{name}: {refusal}")
-    raise BackendError("a backend asked for by name serves or refuses", "; ".join(refusals), "backend=None chooses one that serves.")
+    raise BackendError(
+        "a backend asked for by name serves or refuses", "; ".join(refusals), "backend=None chooses one that serves."
+    )
 
 
 def backends() -> dict[str, str | None]:
-    """Every backend with None if it is ready here, or the reason why not."""
+    """Every backend with None if it is ready here, or the reason why not.
+
+    Returns:
+        Backend name -> None or reason, in the order in which ``backend=None`` tries them.
+
+    Example:
+        >>> import xent
+        >>> print(xent.backends()["reference"])
+        None
+    """
     return {name: reason(name, "float32") for name in _REGISTRY}

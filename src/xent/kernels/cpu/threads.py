@@ -40,7 +40,19 @@ _chosen: int | None = None
 
 
 def get_num_threads() -> int:
-    """How many threads compute: as set, else ``XENT_NUM_THREADS``, else the processors this process may use."""
+    """How many threads compute: as set, else ``XENT_NUM_THREADS``, else the processors this process may use.
+
+    Returns:
+        The number of threads, at least 1; 1 means the calling thread alone.
+
+    Raises:
+        ArgumentError: ``XENT_NUM_THREADS`` is no positive whole number; holds its value.
+
+    Example:
+        >>> import xent
+        >>> xent.get_num_threads() >= 1
+        True
+    """
     if _chosen is not None:
         return _chosen
     named = os.environ.get("XENT_NUM_THREADS")
@@ -48,10 +60,20 @@ def get_num_threads() -> int:
 
 
 def set_num_threads(count: int | None) -> None:
-    """Compute on so many threads from now on; None returns to the default. Results do not depend on it, to the bit.
+    """Compute on so many threads from now on; results do not depend on it, to the bit.
+
+    Args:
+        count: a positive whole number, 1 for the calling thread alone, or None to return to the default.
 
     Raises:
-        ArgumentError: if count is not a positive whole number.
+        ArgumentError: count is no positive whole number; holds its value.
+
+    Example:
+        >>> import xent
+        >>> xent.set_num_threads(1)
+        >>> xent.get_num_threads()
+        1
+        >>> xent.set_num_threads(None)
     """
     global _chosen
     _chosen = None if count is None else _counted(count, "num_threads")
@@ -128,5 +150,7 @@ def _counted(value: object, name: str) -> int:
     except (TypeError, ValueError):
         count = 0
     if count < 1 or (isinstance(value, float) and value != count):
-        raise ArgumentError(f"{name} must be a positive whole number", f"found {value!r}", "1 computes on the calling thread alone.")
+        raise ArgumentError(
+            f"{name} must be a positive whole number", f"found {value!r}", "1 computes on the calling thread alone."
+        )
     return count
