@@ -1,0 +1,15 @@
+"""The commands of `xent`."""
+
+from cyclopts import App
+
+import xent
+from xent.cli.fit import HELP, fit
+
+app = App(
+    name="xent",
+    version=f"xent {xent.__version__}",
+    help="Cross-entropy: learn by it, and see what it says.",
+    help_format="plaintext",
+    result_action="return_value",
+)
+app.command(fit, name="fit", help=HELP, usage="Usage: xent fit [TABLE --target COLUMN] [OPTIONS]")

@@ -1,0 +1,67 @@
+# pyright: reportMissingTypeStubs=false, reportUnknownVariableType=false, reportUnknownMemberType=false
+# pyright: reportUnknownArgumentType=false, reportUnknownParameterType=false
+"""What an experiment leaves behind: model, predictions, history and picture, all or none."""
+
+from __future__ import annotations
+
+import csv
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import pyarrow as pa
+import pyarrow.parquet as pa_parquet
+
+from xent.cli._staging import Staging
+
+if TYPE_CHECKING:
+    from xent.learn._experiment import Experiment
+
+NAMES = ("model.json", "predictions.parquet", "history.csv", "loss.svg")
+
+
+def check_writable(directory: Path) -> None:
+    """Raise ArgumentError where the outputs could not be written; leaves nothing behind."""
+    with Staging(directory, NAMES) as staging:
+        staging.discard()
+
+
+def write_outputs(experiment: Experiment, directory: Path) -> None:
+    """Write model.json, predictions.parquet, history.csv and loss.svg; after an error the directory is as before."""
+    with Staging(directory, NAMES) as staging:
+        experiment.model.save(staging.path("model.json"))
+        pa_parquet.write_table(predictions(experiment), staging.path("predictions.parquet"))
+        _write_history(experiment, staging.path("history.csv"))
+        _write_chart(experiment, staging.path("loss.svg"))
+
+
+def predictions(experiment: Experiment) -> pa.Table:
+    """Of every test row: its number in the table (from 0), its class, and the probability of each class.
+
+    The columns are ``row``, ``target`` and ``p_<class>``; the prefix keeps a class called "target" apart.
+    """
+    table, rows, model = experiment.table, experiment.split.test, experiment.model
+    probs = model.predict_proba(table.features[rows])
+    columns = {f"p_{name}": probs[:, code] for code, name in enumerate(model.classes_)}
+    return pa.table({"row": rows, "target": table.target[rows], **columns})
+
+
+def _write_history(experiment: Experiment, path: Path) -> None:
+    """One line per loss trained with and iteration."""
+    from xent.learn import Step
+
+    with path.open("w", newline="", encoding="utf-8") as file:
+        writer = csv.writer(file)
+        writer.writerow(["trained_with", *Step.__slots__])
+        for loss, model in experiment.models.items():
+            columns = [model.history_[name].tolist() for name in Step.__slots__]
+            writer.writerows([loss, *line] for line in zip(*columns, strict=True))
+
+
+def _write_chart(experiment: Experiment, path: Path) -> None:
+    """The learning curve; the same experiment gives the same bytes."""
+    import matplotlib as mpl
+
+    from xent.cli._chart import learning_curve
+
+    with mpl.rc_context({"svg.hashsalt": "xent"}):
+        learning_curve(experiment).savefig(path, format="svg", metadata={"Date": None})

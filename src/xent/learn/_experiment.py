@@ -1,0 +1,184 @@
+"""One experiment: split a table, train on one part, judge on both."""
+
+import math
+import warnings
+from collections.abc import Callable, Generator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import Any, Literal
+
+import numpy as np
+import numpy.typing as npt
+
+from xent import information
+from xent._errors import ArgumentError
+from xent.functional.from_probabilities import nll_loss
+from xent.learn._objective import LossName
+from xent.learn._parameters import check_parameters
+from xent.learn._sklearn import ConvergenceWarning
+from xent.learn._solvers import Callback
+from xent.learn._table import Table
+from xent.learn.softmax_regression import SoftmaxRegression
+
+FloatArray = npt.NDArray[np.float64]
+Labels = npt.NDArray[np.intp]
+
+# p of a wrong row's class is e^-15 at the saturated start: cross-entropy pulls with 1 − p = 1, squared error with p(1−p).
+SATURATED_LOGIT = 15.0
+
+
+@dataclass(frozen=True, slots=True)
+class Plan:
+    """How to train and judge; ``max_iter`` is a budget for both losses where there are two."""
+
+    losses: tuple[LossName, ...]
+    l2: float
+    solver: Literal["lbfgs", "gd"]
+    learning_rate: float | None
+    max_iter: int
+    test_fraction: float
+    seed: int
+
+    @property
+    def saturated_start(self) -> bool:
+        """Two losses are compared from the same confidently wrong start; one starts from zero weights."""
+        return len(self.losses) > 1
+
+
+@dataclass(frozen=True, slots=True)
+class Split:
+    """Class codes (N,) and sorted class names (C,), and the rows of the two parts."""
+
+    labels: Labels
+    classes: npt.NDArray[Any]
+    train: npt.NDArray[np.intp]
+    test: npt.NDArray[np.intp]
+
+
+@dataclass(frozen=True, slots=True)
+class Score:
+    """Mean surprisal in nats per row and accuracy of one predictor, on training and test rows."""
+
+    name: str
+    train_nats: float
+    test_nats: float
+    train_accuracy: float
+    test_accuracy: float
+
+
+@dataclass(frozen=True, slots=True)
+class Experiment:
+    """A table, its split, a fitted model per loss, and scores: models first, then baselines."""
+
+    table: Table
+    plan: Plan
+    split: Split
+    models: dict[LossName, SoftmaxRegression]
+    scores: list[Score]
+
+    @property
+    def model(self) -> SoftmaxRegression:
+        """The model to keep: trained with the first loss."""
+        return self.models[self.plan.losses[0]]
+
+
+def check_plan(plan: Plan) -> None:
+    """Raise ArgumentError for the first number of the plan that breaks its rule."""
+    check_parameters(_model(plan, plan.losses[0]).get_params(deep=False))
+    if not 0.0 < plan.test_fraction < 1.0:
+        raise ArgumentError("test_fraction must lie between 0 and 1", f"it is {plan.test_fraction}", "Try 0.25.")
+    if plan.seed < 0:
+        raise ArgumentError("seed must be at least 0", f"it is {plan.seed}", "Try 0.")
+    if plan.learning_rate is not None and plan.solver == "lbfgs":
+        found = f"it is {plan.learning_rate} and the solver is 'lbfgs', which finds its own steps"
+        raise ArgumentError("learning_rate belongs to the solver 'gd'", found, "Add --solver gd, or leave it out.")
+    if plan.saturated_start and plan.solver != "gd":
+        found = f"the solver is {plan.solver!r}"
+        raise ArgumentError("the two losses are compared by plain gradient descent", found, "Leave --solver out.")
+
+
+def run(table: Table, plan: Plan, watch: Callable[[LossName], Callback]) -> Experiment:
+    """Split, train with each loss of the plan, and score; ``watch(loss)`` gives the callback that follows a training."""
+    check_plan(plan)
+    split = stratified_split(table, plan.test_fraction, plan.seed)
+    start = _saturated_start(split, table.features.shape[1]) if plan.saturated_start else {}
+    models: dict[LossName, SoftmaxRegression] = {}
+    with _unwarned():
+        for loss in plan.losses:
+            model, rows = _model(plan, loss), split.train
+            models[loss] = model.fit(table.features[rows], table.target[rows], **start, callback=watch(loss))
+            model.column_names_ = table.columns
+    scores = [_score(loss, model, table, split) for loss, model in models.items()]
+    return Experiment(table, plan, split, models, [*scores, *_baselines(split)])
+
+
+def stratified_split(table: Table, test_fraction: float, seed: int) -> Split:
+    """Rows of every class in the given proportion, at least one of each on either side, chosen by the seed."""
+    classes, labels, counts = np.unique(table.target, return_inverse=True, return_counts=True)
+    if len(classes) < 2:
+        found = f"all {len(labels)} rows of {table.target_name!r} hold {classes[0].item()!r}"
+        raise ArgumentError("a classifier needs at least 2 classes", found, "Add rows of another class.")
+    if counts.min() < 2:
+        rare = classes[counts < 2]
+        found = f"class {rare[0].item()!r} of {table.target_name!r} has 1 row ({len(rare)} such of {len(classes)} classes)"
+        remedy = "Add rows, or merge or remove rare classes; if the target is a measured number, group it into classes."
+        raise ArgumentError("every class needs 2 rows, one to train on and one to test on", found, remedy)
+    generator, test = np.random.default_rng(seed), np.zeros(len(labels), dtype=np.bool_)
+    for code, count in enumerate(counts):
+        share = min(max(round(test_fraction * count), 1), count - 1)
+        test[generator.permutation(np.flatnonzero(labels == code))[:share]] = True
+    return Split(labels, classes, np.flatnonzero(~test), np.flatnonzero(test))
+
+
+def _model(plan: Plan, loss: LossName) -> SoftmaxRegression:
+    """An unfitted model; with two losses neither stops before the budget is spent."""
+    model = SoftmaxRegression(loss=loss, l2=plan.l2, solver=plan.solver, max_iter=plan.max_iter, standardize=True)
+    model.learning_rate = plan.learning_rate
+    model.tol = 0.0 if plan.saturated_start else model.tol
+    return model
+
+
+def _saturated_start(split: Split, n_features: int) -> dict[str, FloatArray]:
+    """Weights that call every row the rarest training class, with log odds of 15 nats."""
+    counts = np.bincount(split.labels[split.train])
+    intercept = np.where(np.arange(len(counts)) == np.argmin(counts), SATURATED_LOGIT, 0.0)
+    return {"coef_init": np.zeros((len(counts), n_features)), "intercept_init": intercept}
+
+
+def _score(name: str, model: SoftmaxRegression, table: Table, split: Split) -> Score:
+    """A model's mean surprisal and accuracy on both parts."""
+    log_probs, labels = model.predict_log_proba(table.features), split.labels
+    right: npt.NDArray[np.bool_] = np.argmax(log_probs, axis=1) == labels
+    train_nats, test_nats = (float(nll_loss(log_probs[rows], labels[rows])) for rows in (split.train, split.test))
+    return Score(name, train_nats, test_nats, float(np.mean(right[split.train])), float(np.mean(right[split.test])))
+
+
+def _baselines(split: Split) -> list[Score]:
+    """Two predictors that see no features: the training frequencies of the classes, and 1/C for each."""
+    n_classes = len(split.classes)
+    train, test = (np.bincount(split.labels[rows], minlength=n_classes) / len(rows) for rows in (split.train, split.test))
+    guess, uniform = int(np.argmax(train)), np.full(n_classes, 1.0 / n_classes)
+    train_nats, test_nats = float(information.entropy(train)), float(information.cross_entropy(test, train))
+    uniform_nats = float(information.entropy(uniform))
+    return [
+        Score("class frequencies", train_nats, test_nats, float(train[guess]), float(test[guess])),
+        Score("all classes alike", uniform_nats, uniform_nats, 1.0 / n_classes, 1.0 / n_classes),
+    ]
+
+
+def bits(nats: float) -> float:
+    """Nats as bits: ``nats / ln 2``."""
+    return nats / math.log(2.0)
+
+
+def perplexity(nats: float) -> float:
+    """``e^nats``: how many equally likely classes leave as much doubt; inf where float64 cannot hold it."""
+    return math.exp(nats) if nats < 709.0 else math.inf
+
+
+@contextmanager
+def _unwarned() -> Generator[None]:
+    """Without ConvergenceWarning: the caller reads ``converged_``."""
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", ConvergenceWarning)
+        yield

@@ -1,0 +1,159 @@
+"""What `SoftmaxRegression` minimises, and its gradient, as a function of one flat parameter vector.
+
+N rows, D features, C classes. Parameters θ hold W (C, D) row by row, then, with an intercept, b (C,).
+"""
+
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from typing import Any, Literal
+
+import numpy as np
+import numpy.typing as npt
+
+from xent.functional.elementwise import mse_loss_and_grad
+from xent.functional.from_logits import cross_entropy, cross_entropy_and_grad
+from xent.functional.normalise import softmax
+
+FloatArray = npt.NDArray[np.float64]
+Labels = npt.NDArray[np.intp]
+LossName = Literal["cross-entropy", "squared-error"]
+
+# Logits of one block fill 8 MB at most, whatever C: the block stays near the cache and N × C is never stored.
+BLOCK_LOGITS = 2**20
+TINY = float(np.finfo(np.float64).tiny)
+
+
+@dataclass(frozen=True, slots=True)
+class RowTerms:
+    """Of B rows: the loss (B,), the cross-entropy in nats (B,), and d loss / d logits (B, C)."""
+
+    loss: FloatArray
+    cross_entropy_nats: FloatArray
+    gradient: FloatArray
+
+
+@dataclass(frozen=True, slots=True)
+class Evaluation:
+    """At one θ: the objective, the weighted mean cross-entropy in nats, and d objective / d θ."""
+
+    objective: float
+    cross_entropy_nats: float
+    gradient: FloatArray
+
+    @property
+    def gradient_norm(self) -> float:
+        """Largest absolute component of the gradient, per unit of parameter; NaN if any is NaN."""
+        return float(np.max(np.abs(self.gradient)))
+
+
+def cross_entropy_rows(logits: FloatArray, labels: Labels) -> RowTerms:
+    """``−log p_label`` in nats and ``p − onehot``; the gradient is written over the logits."""
+    nats, gradient = cross_entropy_and_grad(logits, labels, reduction="none", out=logits)
+    return RowTerms(nats, nats, gradient)
+
+
+def squared_error_rows(logits: FloatArray, labels: Labels) -> RowTerms:
+    """``Σ_k (p_k − y_k)²`` and, with ``r = 2 (p − y)``, its gradient ``p · (r − Σ_k r_k p_k)``."""
+    probs = softmax(logits)
+    onehot = np.zeros_like(probs)
+    onehot[np.arange(len(labels)), labels] = 1.0
+    squares, residual = mse_loss_and_grad(probs, onehot, reduction="none")
+    gradient = probs * (residual - np.sum(residual * probs, axis=-1, keepdims=True))
+    return RowTerms(np.sum(squares, axis=-1), cross_entropy(logits, labels, reduction="none"), gradient)
+
+
+ROW_LOSSES: dict[LossName, Callable[[FloatArray, Labels], RowTerms]] = {
+    "cross-entropy": cross_entropy_rows,
+    "squared-error": squared_error_rows,
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Sample:
+    """Features (N, D), class codes (N,) in [0, C), and row weights (N,) that sum to 1."""
+
+    features: npt.NDArray[Any]
+    labels: Labels
+    row_weights: FloatArray
+    n_classes: int
+
+
+class Objective:
+    """``Σ_i v_i ℓ(W x_i + b, y_i) + l2 · Σ W²`` with row weights v that sum to 1, and its gradient."""
+
+    def __init__(self, sample: Sample, *, loss: LossName, l2: float, fit_intercept: bool) -> None:
+        """Keep the sample; allocate one block of logits."""
+        self.sample, self.l2, self.fit_intercept = sample, l2, fit_intercept
+        self._row_loss = ROW_LOSSES[loss]
+        self._block_rows = min(len(sample.labels), max(1, BLOCK_LOGITS // sample.n_classes))
+        self._logits = np.empty((self._block_rows, sample.n_classes))
+
+    @property
+    def coef_shape(self) -> tuple[int, int]:
+        """(C, D)."""
+        return self.sample.n_classes, self.sample.features.shape[1]
+
+    @property
+    def multiplications(self) -> int:
+        """Multiplications of one matrix product, N · D · C."""
+        return self.sample.features.size * self.sample.n_classes
+
+    def split(self, theta: FloatArray) -> tuple[FloatArray, FloatArray]:
+        """Views of θ: W (C, D) and b (C,); without an intercept b is zeros."""
+        size = self.coef_shape[0] * self.coef_shape[1]
+        intercept = theta[size:] if self.fit_intercept else np.zeros(self.coef_shape[0])
+        return theta[:size].reshape(self.coef_shape), intercept
+
+    def join(self, coef: FloatArray, intercept: FloatArray) -> FloatArray:
+        """θ from W (C, D) and b (C,), as a copy."""
+        return np.concatenate([coef.ravel(), intercept]) if self.fit_intercept else coef.ravel().copy()
+
+    def __call__(self, theta: FloatArray) -> Evaluation:
+        """Value and gradient at θ, summed over blocks of rows in a fixed order; not finite where a logit is not."""
+        with np.errstate(over="ignore", invalid="ignore"):
+            return self._evaluate(theta)
+
+    def _evaluate(self, theta: FloatArray) -> Evaluation:
+        """Value and gradient; overflow shows in the result."""
+        coef, intercept = self.split(theta)
+        gradient = np.zeros_like(theta)
+        coef_gradient, intercept_gradient = self.split(gradient)
+        loss = nats = 0.0
+        for rows in self._blocks():
+            terms, weights = self._terms(rows, coef, intercept), self.sample.row_weights[rows]
+            loss, nats = loss + weights @ terms.loss, nats + weights @ terms.cross_entropy_nats
+            weighted = np.multiply(terms.gradient, weights[:, None], out=terms.gradient)
+            coef_gradient += weighted.T @ self.sample.features[rows]
+            intercept_gradient += weighted.sum(axis=0)
+        coef_gradient += 2.0 * self.l2 * coef
+        return Evaluation(float(loss + self.l2 * np.vdot(coef, coef)), float(nats), gradient)
+
+    def steady_step(self) -> float:
+        """``1 / (λ/2 + 2·l2)``, a gradient step at which mean cross-entropy cannot rise.
+
+        λ is the largest eigenvalue of ``Σ_i v_i x_i x_iᵀ`` (x with a 1 appended for the intercept), by power
+        iteration; 1/2 bounds the eigenvalues of a row's Hessian ``diag(p) − p pᵀ``.
+        """
+        direction: FloatArray = np.random.default_rng(0).standard_normal(self.coef_shape[1] + 1)
+        largest = 0.0
+        for _ in range(50):
+            direction = self._second_moments(direction / max(float(np.linalg.norm(direction)), TINY))
+            largest = float(np.linalg.norm(direction))
+        return 1.0 / max(0.5 * largest + 2.0 * self.l2, TINY)
+
+    def _second_moments(self, direction: FloatArray) -> FloatArray:
+        """``Σ_i v_i x_i x_iᵀ`` times a direction (D + 1,), the last entry of x being 1, or 0 without an intercept."""
+        features, constant = self.sample.features, float(self.fit_intercept)
+        projected: FloatArray = self.sample.row_weights * (features @ direction[:-1] + constant * direction[-1])
+        return np.append(features.T @ projected, constant * np.sum(projected))
+
+    def _blocks(self) -> Iterator[slice]:
+        """Consecutive slices that cover the rows."""
+        for first in range(0, len(self.sample.labels), self._block_rows):
+            yield slice(first, first + self._block_rows)
+
+    def _terms(self, rows: slice, coef: FloatArray, intercept: FloatArray) -> RowTerms:
+        """The loss's terms for one block of rows, in the block's buffer."""
+        features, labels = self.sample.features[rows], self.sample.labels[rows]
+        logits = np.matmul(features, coef.T, out=self._logits[: len(labels)])
+        return self._row_loss(np.add(logits, intercept, out=logits), labels)
