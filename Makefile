@@ -20,7 +20,6 @@ help:
 
 demo: $(VENV)/.demo
 	$(VENV)/bin/xent fit --out $(OUT)
-	@echo "Written to $(OUT):" && ls $(OUT)
 
 test: $(VENV)/.test
 	$(RUN) -m pytest
