@@ -1,6 +1,7 @@
 """What a caller hands over, made ready: one library, a floating dtype, axes that exist, numbers that are probabilities."""
 
 import math
+from collections.abc import Sequence
 from typing import Any, NoReturn, SupportsIndex, TypeAlias
 
 import numpy as np
@@ -22,7 +23,7 @@ _TO_NUMBERS = "A NaN often comes from 0/0 in a normalisation: mend or drop it wh
 
 def nats_per(unit: str) -> float:
     """Nats in one ``unit``."""
-    if unit not in _NATS_PER:
+    if unit not in tuple(_NATS_PER):
         raise ArgumentError('unit must be "nat", "bit" or "hartley"', f"it is {unit!r}", 'Base-2 logarithms are unit="bit".')
     return _NATS_PER[unit]
 
@@ -54,10 +55,10 @@ def open_row_pairs(p: Array, q: Array, axis: int) -> tuple[Any, Array, Array, in
     return xp, p, q, axis
 
 
-def open_tables(joint: Array, axis: tuple[int, int]) -> tuple[Any, Array, tuple[int, ...]]:
+def open_tables(joint: Array, axis: Any) -> tuple[Any, Array, tuple[int, ...]]:
     """Namespace, array and two axes of joint distributions over those axes."""
     xp, [joint], [unit] = _open(joint=joint)
-    axes = _axes("joint", joint, axis)
+    axes = _axes("joint", joint, axis) if isinstance(axis, Sequence) else ()
     if len(set(axes)) != 2:
         raise ShapeError("axis must name two axes of joint", f"it is {axis!r}", "A table has one axis for X and one for Y.")
     _check_distribution(xp, "joint", joint, axes, unit)
@@ -66,7 +67,7 @@ def open_tables(joint: Array, axis: tuple[int, int]) -> tuple[Any, Array, tuple[
 
 def _open(**named: Array) -> tuple[Any, list[Array], list[float]]:
     """The common namespace; each array in the dtype it is computed in; the rounding unit of the dtype it came in."""
-    arrays = [_as_array(value) for value in named.values()]
+    arrays = [_as_array(name, value) for name, value in named.items()]
     dtypes = [_dtype_name(name, array) for name, array in zip(named, arrays, strict=True)]
     xp, *others = (array_namespace(array) for array in arrays)
     if any(other is not xp for other in others):
@@ -76,14 +77,21 @@ def _open(**named: Array) -> tuple[Any, list[Array], list[float]]:
     return xp, wide, [_ROUNDING_UNIT[dtype] for dtype in dtypes]
 
 
-def _as_array(value: Any) -> Array:
+def _as_array(name: str, value: Any) -> Array:
     try:
         array_namespace(value)
     except TypeError:
-        array = np.asarray(value)
-        # The 1 in [1, 0, 0] is a number, while an integer array holds indices or counts.
-        return array.astype(np.float64) if array.dtype.kind in "iu" and isinstance(value, (int, list, tuple)) else array
+        return _from_python(name, value)
     return value
+
+
+def _from_python(name: str, value: Any) -> Array:
+    try:
+        array = np.asarray(value)
+    except ValueError:
+        raise ShapeError(f"{name} must be rectangular", "its rows differ in length", "Fill short rows with zeros.") from None
+    # The 1 in [1, 0, 0] is a number, while an integer array holds indices or counts.
+    return array.astype(np.float64) if array.dtype.kind in "iu" and isinstance(value, (int, list, tuple)) else array
 
 
 def _dtype_name(name: str, array: Array) -> str:
