@@ -54,12 +54,14 @@ def prepare(
 
 
 def _partner(value: Any, like: Array, storage: Storage, name: str, like_name: str) -> Array:
-    """A second array of the same shape, in the first one's dtype, or float64 where that would round it."""
+    """A second array of the same shape; a dtype other than the first one's is read as float64, block by block."""
     array = as_array(value, name)
     if array.dtype.kind not in "fiub" and array.dtype.name != "bfloat16":
         raise DTypeError(f"{name} must hold numbers", f"found {array.dtype}", "Convert it with astype.")
     same_shape(array, like, name, like_name)
-    return bits(array, storage) if array.dtype == like.dtype else array.astype(np.float64)
+    if array.dtype == like.dtype:
+        return bits(array, storage)
+    return array.astype(np.float64) if array.dtype.name == "bfloat16" or not array.dtype.isnative else array
 
 
 def _weights(value: Any, like: Array, name: str) -> Array:

@@ -25,7 +25,7 @@ def evaluate(
     def work(index: int) -> None:
         span = slice(index * POINTWISE_BLOCK, min(size, (index + 1) * POINTWISE_BLOCK))
         task = PointwiseTask(
-            inputs=tuple(_flat(x, inputs[0], span) for x in inputs),
+            inputs=tuple(_numbers(_flat(x, inputs[0], span), inputs[0]) for x in inputs),
             storage=storage,
             values=None if values is None else _flat(values, inputs[0], span),
             gradients=tuple(_flat(g, inputs[0], span) for g in gradients),
@@ -38,6 +38,11 @@ def evaluate(
 
     for_each(work, range(len(sums)))
     return total(sums)
+
+
+def _numbers(part: Array, like: Array) -> Array:
+    """A block in the first input's dtype or float64: labels and booleans become floats block by block."""
+    return part if part.dtype == like.dtype or part.dtype == np.float64 else part.astype(np.float64)
 
 
 def _flat(array: Array, like: Array, span: slice) -> Array:

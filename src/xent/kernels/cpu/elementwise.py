@@ -1,0 +1,245 @@
+"""Losses of one number at a time, value and derivative in one visit, vectorised.
+
+With ``t = e^−|x|`` and ``L = log1p(t)``: softplus(±x) = max(±x, 0) + L, and σ(|x|) = 1/(1 + t), σ(−|x|) = t/(1 + t).
+"""
+
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+from numba import njit
+from numba.extending import overload
+
+from xent._typing import Array
+from xent.kernels.contract import PointwiseTask
+from xent.kernels.cpu.compiled import kernel
+from xent.kernels.cpu.simd import CHUNK, EXACT, SUMMING, exp_shifted, f32, full_width, log_positive, narrow, widen
+
+_EMPTY: dict[np.dtype[Any], Array] = {}
+
+
+def decay(x):
+    """``e^−|x|``."""
+
+
+@overload(decay, jit_options={"fastmath": EXACT})
+def _decay(x):
+    if x.bitwidth == 32:
+        return lambda x: exp_shifted(-abs(x), f32(12582912.0 + 127.0), f32(-87.9))
+    return lambda x: exp_shifted(-abs(x), 6755399441055744.0 + 1023.0, -708.8)
+
+
+def log_one_plus(t):
+    """``log(1 + t)`` for t in [0, 1], as ``2·artanh(t/(2 + t))``."""
+
+
+@overload(log_one_plus, jit_options={"fastmath": EXACT})
+def _log_one_plus(t):
+    def single(t):
+        s = t / (f32(2.0) + t)
+        q = s * s
+        p = q * f32(2 / 17) + f32(2 / 15)
+        p = p * q + f32(2 / 13)
+        p = p * q + f32(2 / 11)
+        p = p * q + f32(2 / 9)
+        p = p * q + f32(2 / 7)
+        p = p * q + f32(2 / 5)
+        p = p * q + f32(2 / 3)
+        return s * q * p + f32(2.0) * s
+
+    def double(t):
+        w = 1.0 + t
+        return log_positive(w) + (t - (w - 1.0)) / w
+
+    return single if t.bitwidth == 32 else double
+
+
+@njit(fastmath=EXACT)
+def binary_chunk(x, y, weight, positive, factor, v, g):
+    """Binary cross-entropy: ``p·y·softplus(−x) + (1−y)·softplus(x)`` in v, its derivative times factor in g."""
+    full_width()
+    zero, one = g.dtype.type(0), g.dtype.type(1)
+    for j in range(x.shape[0]):
+        z, yes = widen(x[j]), positive[j] * widen(y[j])
+        no = one - widen(y[j])
+        t = decay(z)
+        log = log_one_plus(t)
+        up, down = z if z > zero else zero, -z if z < zero else zero
+        large = one / (one + t)
+        small = t * large
+        here, there = (large if z >= zero else small), (small if z >= zero else large)
+        loss = yes * ((down if yes != 0.0 else zero) + log) + no * ((up if no != 0.0 else zero) + log)
+        v[j] = weight[j] * loss
+        g[j] = g.dtype.type((factor * weight[j]) * (no * here - yes * there))
+
+
+@njit(fastmath=EXACT)
+def plain_binary_chunk(x, y, factor, v, g):
+    """The same without weights."""
+    full_width()
+    zero, one = g.dtype.type(0), g.dtype.type(1)
+    for j in range(x.shape[0]):
+        z, yes = widen(x[j]), widen(y[j])
+        no = one - yes
+        t = decay(z)
+        log = log_one_plus(t)
+        up, down = z if z > zero else zero, -z if z < zero else zero
+        large = one / (one + t)
+        small = t * large
+        here, there = (large if z >= zero else small), (small if z >= zero else large)
+        v[j] = yes * ((down if yes != 0.0 else zero) + log) + no * ((up if no != 0.0 else zero) + log)
+        g[j] = g.dtype.type(factor * (no * here - yes * there))
+
+
+@njit(fastmath=EXACT)
+def square_chunk(x, y, factor, v, g):
+    """``(x − y)²`` in v, which float64 keeps from overflowing, and its derivative times factor in g."""
+    full_width()
+    for j in range(x.shape[0]):
+        d = widen(x[j]) - widen(y[j])
+        v[j] = float(d) * float(d)
+        g[j] = g.dtype.type((factor + factor) * d)
+
+
+@njit(fastmath=EXACT)
+def weigh_chunk(weight, v, g):
+    """Multiply values and derivatives by weights."""
+    for j in range(weight.shape[0]):
+        v[j] *= weight[j]
+        g[j] = g.dtype.type(g[j] * weight[j])
+
+
+@njit(fastmath=EXACT)
+def gaussian_chunk(x, y, var, factor, v, g, h):
+    """``½(log var + r²/var)`` in v; derivatives by mean and variance times factor in g and h."""
+    full_width()
+    for j in range(x.shape[0]):
+        s = float(widen(var[j]))
+        r = float(widen(x[j])) - float(widen(y[j]))
+        v[j] = 0.5 * (log_positive(s) + r * r / s)
+        g[j] = g.dtype.type(factor * (r / s))
+        h[j] = h.dtype.type(factor * 0.5 * ((1.0 - r * r / s) / s))
+
+
+@njit(fastmath=EXACT)
+def sigmoid_chunk(x, v):
+    """``σ(x)``."""
+    full_width()
+    for j in range(x.shape[0]):
+        z = widen(x[j])
+        t = decay(z)
+        large = (t * 0 + 1) / (1 + t)
+        v[j] = large if z >= 0 else t * large
+
+
+@njit(fastmath=EXACT)
+def log_sigmoid_chunk(x, v):
+    """``−softplus(−x)``."""
+    full_width()
+    for j in range(x.shape[0]):
+        z = widen(x[j])
+        down = -z if z < 0 else z * 0
+        v[j] = -(down + log_one_plus(decay(z)))
+
+
+@njit(fastmath=SUMMING)
+def settle(v, g, values, gradient, start):
+    """Sum of a chunk's values, which are stored with its derivatives where there is room for them."""
+    full_width()
+    total = 0.0
+    for j in range(v.shape[0]):
+        total += v[j]
+    for j in range(min(v.shape[0], values.shape[0])):
+        values[start + j] = values.dtype.type(v[j])
+    for j in range(min(v.shape[0], gradient.shape[0])):
+        gradient[start + j] = narrow(g[j], gradient)
+    return total
+
+
+@kernel
+def binary(x, y, weight, positive, values, gradient, factor, real):
+    """Sum of binary cross-entropies of a flat block."""
+    v, g, total = np.empty(CHUNK), np.empty(CHUNK, real.dtype), 0.0
+    for c in range(0, x.shape[0], CHUNK):
+        stop = min(x.shape[0], c + CHUNK)
+        n, f = stop - c, real.dtype.type(factor)
+        if weight.shape[0]:
+            binary_chunk(x[c:stop], y[c:stop], weight[c:stop], positive[c:stop], f, v[:n], g[:n])
+        else:
+            plain_binary_chunk(x[c:stop], y[c:stop], f, v[:n], g[:n])
+        total += settle(v[:n], g[:n], values, gradient, c)
+    return total
+
+
+@kernel
+def square(x, y, weight, values, gradient, factor, real):
+    """Sum of squared errors of a flat block."""
+    v, g, total = np.empty(CHUNK), np.empty(CHUNK, real.dtype), 0.0
+    for c in range(0, x.shape[0], CHUNK):
+        stop = min(x.shape[0], c + CHUNK)
+        n = stop - c
+        square_chunk(x[c:stop], y[c:stop], real.dtype.type(factor), v[:n], g[:n])
+        weigh_chunk(weight[c:stop], v[:n], g[:n])
+        total += settle(v[:n], g[:n], values, gradient, c)
+    return total
+
+
+@kernel
+def gaussian(x, y, var, values, by_mean, by_var, factor, real):
+    """Sum of Gaussian negative log-likelihoods of a flat block."""
+    v, g, h, total = np.empty(CHUNK), np.empty(CHUNK, real.dtype), np.empty(CHUNK, real.dtype), 0.0
+    nothing = values[:0]
+    for c in range(0, x.shape[0], CHUNK):
+        stop = min(x.shape[0], c + CHUNK)
+        n = stop - c
+        gaussian_chunk(x[c:stop], y[c:stop], var[c:stop], factor, v[:n], g[:n], h[:n])
+        total += settle(v[:n], g[:n], values, by_mean, c)
+        settle(v[:n], h[:n], nothing, by_var, c)
+    return total
+
+
+@kernel
+def sigmoids(x, values, real):
+    """``σ`` of a flat block; the sum is not used."""
+    for c in range(0, x.shape[0], CHUNK):
+        sigmoid_chunk(x[c : c + CHUNK], values[c : c + CHUNK])
+    return 0.0
+
+
+@kernel
+def log_sigmoids(x, values, real):
+    """``log σ`` of a flat block; the sum is not used."""
+    for c in range(0, x.shape[0], CHUNK):
+        log_sigmoid_chunk(x[c : c + CHUNK], values[c : c + CHUNK])
+    return 0.0
+
+
+def _with_weights(inputs: tuple[Array, ...], count: int) -> tuple[Array, ...]:
+    """Inputs and as many empty arrays as are missing."""
+    return inputs + (_empty(np.float64),) * (count - len(inputs))
+
+
+def _empty(dtype: Any) -> Array:
+    return _EMPTY.setdefault(np.dtype(dtype), np.empty(0, dtype))
+
+
+COMPILED: dict[str, tuple[Callable[..., float], int, int]] = {
+    "binary_cross_entropy": (binary, 4, 1),
+    "squared_error": (square, 3, 1),
+    "gaussian_nll": (gaussian, 3, 2),
+    "sigmoid": (sigmoids, 1, 0),
+    "log_sigmoid": (log_sigmoids, 1, 0),
+}
+"""The compiled form of each pointwise loss, how many inputs it takes, and how many gradients it gives."""
+
+
+def run(name: str, task: PointwiseTask, stored: type) -> float:
+    """The compiled form of a pointwise loss over one flat block."""
+    function, takes, gives = COMPILED[name]
+    real = np.float64 if stored is np.float64 else np.float32
+    inputs = tuple(x.view(stored) if x.dtype == task.inputs[0].dtype else x for x in _with_weights(task.inputs, takes))
+    gradients = tuple(g.view(stored) for g in task.gradients) or (_empty(stored),) * gives
+    values = _empty(real) if task.values is None else task.values
+    if not gives:
+        return function(*inputs, values, _empty(real))
+    return function(*inputs, values, *gradients, task.factor, _empty(real))

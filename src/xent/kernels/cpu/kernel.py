@@ -1,0 +1,149 @@
+"""The Numba backend's face: blocks of rows handed to compiled functions by address."""
+
+import numpy as np
+
+from xent._typing import Array, IndicesN, MatrixNC, PerRow, RowMeasure, RowsN, Storage
+from xent.kernels.contract import Pointwise, PointwiseTask, Problem, RowCoefficients, RowStatistics, Transform, Want
+from xent.kernels.cpu import elementwise, rows, short_rows
+from xent.kernels.cpu.blocks import BLOCK
+
+_STORED: dict[Storage, type] = {"float16": np.int16, "bfloat16": np.uint16, "float32": np.float32, "float64": np.float64}
+"""What compiled code sees: half precision as bits, told apart by sign."""
+_LIKE = {storage: np.empty(0, dtype) for storage, dtype in _STORED.items()}
+_NO_INDICES: IndicesN = np.empty(0, np.int64)
+_NO_CLASSES = np.empty(0)
+
+
+def _scratch(storage: Storage) -> Array:
+    return np.empty((3, BLOCK), np.float64 if storage == "float64" else np.float32)
+
+
+def _place(matrix: MatrixNC) -> tuple[int, int]:
+    """Address of the first row, and bytes from row to row."""
+    return matrix.__array_interface__["data"][0], matrix.strides[0]
+
+
+def _bend(transform: Transform) -> tuple[float, float]:
+    """Scale and soft cap as compiled code takes them: a cap of -1 is none."""
+    return transform.scale, -1.0 if transform.softcap is None else transform.softcap
+
+
+def _indices(problem: Problem) -> IndicesN:
+    return _NO_INDICES if problem.target is None else problem.target
+
+
+def _classes(vector: Array | None) -> Array:
+    return _NO_CLASSES if vector is None else vector
+
+
+def _coefficients(coefficients: RowCoefficients, count: int) -> Array:
+    """[4, N], or [4, 1] where all four are plain numbers."""
+    four = (coefficients.a, coefficients.b, coefficients.c, coefficients.d)
+    if all(isinstance(x, float) for x in four):
+        return np.array(four, np.float64).reshape(4, 1)
+    result = np.empty((4, count))
+    for row, value in zip(result, four, strict=True):
+        row[...] = value
+    return result
+
+
+class NumbaKernel:
+    """Compiled row kernels for every storage and the pointwise losses it knows by name."""
+
+    name = "numba"
+
+    def refuses(self, storage: Storage, pointwise: str | None = None) -> str | None:
+        """A pointwise loss without a compiled form."""
+        if pointwise is not None and pointwise not in elementwise.COMPILED:
+            return f"no compiled form of {pointwise}"
+        return None
+
+    def statistics(self, problem: Problem, want: Want) -> RowStatistics:
+        """The statistics of every row."""
+        core = self._core(problem)
+        target = None if problem.target_probs is None else self._target_sums(problem, core, want)
+        smooth = entropy = rank = None
+        if want.smooth or want.entropy or want.rank:
+            more = self._extras(problem, core, want)
+            smooth = more[rows.SMOOTH] if want.smooth else None
+            entropy = more[rows.ENTROPY] if want.entropy else None
+            rank = more[rows.RANK] if want.rank else None
+        surprisal = core[rows.SURPRISAL] if problem.target is not None else np.zeros(core.shape[1])
+        return RowStatistics(
+            lse=core[rows.LSE],
+            surprisal=surprisal if target is None else target[rows.TARGET_SURPRISAL],
+            mass=1.0 if target is None else target[rows.MASS],
+            smooth=smooth,
+            entropy=entropy,
+            rank=rank,
+            target_entropy=target[rows.TARGET_ENTROPY] if target is not None and want.target_entropy else None,
+        )
+
+    def gradient(self, problem: Problem, statistics: RowStatistics, coefficients: RowCoefficients, out: MatrixNC) -> None:
+        """The gradient with respect to the logits, into out."""
+        count, classes = problem.logits.shape
+        values = np.zeros((3, count))
+        values[0], values[1] = statistics.lse, statistics.surprisal
+        if statistics.entropy is not None:
+            values[2] = statistics.entropy
+        scratch, four = _scratch(problem.storage), _coefficients(coefficients, count)
+        head = (_LIKE[problem.storage], *_place(problem.logits), *_place(out), classes)
+        bend = _bend(problem.transform)
+        simple = problem.target_probs is None and problem.class_vector is None and statistics.entropy is None
+        if simple and problem.transform.plain and classes <= short_rows.WIDEST:
+            short_rows.gradient(*head, _indices(problem), values, four, short_rows.scratch(scratch.dtype, classes))
+            return
+        if simple:
+            rows.gradient(*head, *bend, _indices(problem), values, four, scratch)
+            return
+        rows.full_gradient(
+            *head, *bend, _indices(problem), values, four, _classes(problem.class_vector), *self._target_place(problem), scratch
+        )
+
+    def log_probs(self, problem: Problem, out: MatrixNC) -> None:
+        """``z − lse`` into out."""
+        head = (_LIKE[problem.storage], *_place(problem.logits), *_place(out), out.shape[1])
+        rows.log_probs(*head, *_bend(problem.transform), self._core(problem), _scratch(problem.storage))
+
+    def measure(self, values: MatrixNC, storage: Storage) -> RowMeasure:
+        """Sum, least and greatest of each row."""
+        result = np.empty((3, len(values)))
+        rows.measure(_LIKE[storage], *_place(values), values.shape[1], _scratch(storage), result)
+        return RowMeasure(*result)
+
+    def pointwise(self, loss: Pointwise, task: PointwiseTask) -> float:
+        """The compiled form of the loss."""
+        return elementwise.run(loss.name, task, _STORED[task.storage])
+
+    def _core(self, problem: Problem) -> Array:
+        """[4, N]: lse, surprisal of an index target, peak, excess."""
+        count, classes = problem.logits.shape
+        result = np.empty((4, count))
+        head = (_LIKE[problem.storage], *_place(problem.logits), classes)
+        if problem.transform.plain and classes <= short_rows.WIDEST:
+            dtype = np.float64 if problem.storage == "float64" else np.float32
+            short_rows.statistics(*head, _indices(problem), short_rows.scratch(dtype, classes), result)
+        else:
+            rows.statistics(*head, *_bend(problem.transform), _indices(problem), _scratch(problem.storage), result)
+        return result
+
+    def _target_place(self, problem: Problem) -> tuple[Array, int, int, Array]:
+        if problem.target_probs is None:
+            return _LIKE["float32"], 0, 0, _NO_CLASSES
+        like = _LIKE["float64" if problem.target_probs.itemsize == 8 else "float32"]
+        return like, *_place(problem.target_probs), _classes(problem.class_weight)
+
+    def _target_sums(self, problem: Problem, core: Array, want: Want) -> Array:
+        result = np.empty((3, core.shape[1]))
+        head = (_LIKE[problem.storage], *_place(problem.logits), problem.logits.shape[1], *_bend(problem.transform))
+        like, address, stride, weight = self._target_place(problem)
+        rows.target_sums(*head, core, like, address, stride, weight, want.target_entropy, _scratch(problem.storage), result)
+        return result
+
+    def _extras(self, problem: Problem, core: Array, want: Want) -> Array:
+        result = np.empty((3, core.shape[1]))
+        head = (_LIKE[problem.storage], *_place(problem.logits), problem.logits.shape[1], *_bend(problem.transform))
+        vector = _classes(problem.class_vector) if want.smooth else _NO_CLASSES
+        tail = (want.entropy, want.rank, _scratch(problem.storage), result)
+        rows.extras(*head, _indices(problem), core, vector, *tail)
+        return result

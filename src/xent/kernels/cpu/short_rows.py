@@ -1,0 +1,192 @@
+"""Rows too short to fill the vector lanes: tiles of rows are transposed, so that rows, not classes, stand side by side.
+
+The same statistics and the same gradient as rows.py, for plain logits and index targets.
+"""
+
+import numpy as np
+from numba import njit
+
+from xent._typing import Array
+from xent.kernels.cpu.blocks import row_at
+from xent.kernels.cpu.compiled import kernel
+from xent.kernels.cpu.rows import EXCESS, LSE, PEAK, SURPRISAL
+from xent.kernels.cpu.simd import (
+    EXACT,
+    LN2,
+    LOG2_E,
+    exp_minus,
+    exp_shifted,
+    floor_of,
+    full_width,
+    log_plus,
+    magic,
+    narrow,
+    near,
+    widen,
+)
+
+WIDEST = 128
+"""Classes up to which a tile is faster than the row by itself."""
+TILE = 64
+"""Rows side by side: four of the widest vectors."""
+GROUP = 8
+"""Classes summed in their own precision before float64 takes over."""
+
+PEAKS, BASES, ROUNDINGS, FLOORS, SUMS, FACTORS = -1, -2, -3, -4, -5, -6
+"""The last rows of a tile [C + 6, TILE]; the first C are the transposed logits."""
+
+
+def scratch(dtype: type, classes: int) -> Array:
+    """A tile."""
+    return np.empty((classes + 6, TILE), dtype)
+
+
+@njit
+def load(like, address, stride, classes, lanes, tile):
+    """Transpose a tile of rows; lanes beyond the last row repeat it, so that every tile runs the same code."""
+    for r in range(TILE):
+        x = row_at(like, address + min(r, lanes - 1) * stride, classes)
+        for j in range(classes):
+            tile[j, r] = widen(x[j])
+
+
+@njit(fastmath=EXACT)
+def peaks(tile, classes, first):
+    """Each lane's maximum, and the class that first reaches it."""
+    full_width()
+    peak = tile[PEAKS]
+    for r in range(TILE):
+        peak[r], first[r] = tile[0, r], 0
+    for j in range(1, classes):
+        z = tile[j]
+        for r in range(TILE):
+            above = z[r] > peak[r]
+            peak[r] = z[r] if above else peak[r]
+            first[r] = j if above else first[r]
+
+
+@njit(fastmath=EXACT)
+def shifts(tile, values, halvings):
+    """Each lane's shift near a value, as `exp_shifted` takes it."""
+    base, rounding, floor = tile[BASES], tile[ROUNDINGS], tile[FLOORS]
+    for r in range(TILE):
+        close = near(tile[0], values[r])
+        k = np.floor(values[r] * LOG2_E + 0.5) if close else 0.0
+        halvings[r], base[r] = k, tile.dtype.type(0.0 if close else values[r])
+        rounding[r], floor[r] = magic(tile[0], k), floor_of(tile[0], k)
+
+
+@njit(fastmath=EXACT)
+def rests(tile, classes, first, rest):
+    """Each lane's ``Σ e^(z − shift)`` over all classes but the one that first reaches the peak."""
+    full_width()
+    base, rounding, floor, total = tile[BASES], tile[ROUNDINGS], tile[FLOORS], tile[SUMS]
+    rest[:] = 0.0
+    for group in range(0, classes, GROUP):
+        total[:] = 0.0
+        for j in range(group, min(classes, group + GROUP)):
+            z = tile[j]
+            for r in range(TILE):
+                d = floor[r] if first[r] == j else z[r] - base[r]
+                total[r] += exp_shifted(d, rounding[r], floor[r])
+        for r in range(TILE):
+            rest[r] += float(total[r])
+
+
+@njit(fastmath=EXACT)
+def excesses(tile, halvings, rest, excess):
+    """Each lane's ``log1p(rest / e^peak)``."""
+    full_width()
+    peak, base = tile[PEAKS], tile[BASES]
+    for r in range(TILE):
+        d = float(peak[r]) - float(base[r]) - halvings[r] * LN2
+        own = exp_shifted(d, 6755399441055744.0 + 1023.0, -708.8)
+        finite = abs(float(peak[r])) < np.inf
+        excess[r] = log_plus(rest[r] / own) if finite else np.nan
+
+
+@kernel
+def statistics(like, address, stride, classes, target, tile, out):
+    """Into out [4, N]: lse, surprisal of the index target, peak, excess; zeros where ignored."""
+    full_width()
+    first, halvings = np.empty(TILE, np.int32), np.empty(TILE)
+    rest, excess, values = np.empty(TILE), np.empty(TILE), np.empty(TILE)
+    for begin in range(0, out.shape[1], TILE):
+        lanes = min(TILE, out.shape[1] - begin)
+        load(like, address + begin * stride, stride, classes, lanes, tile)
+        peaks(tile, classes, first)
+        values[:] = tile[PEAKS]
+        shifts(tile, values, halvings)
+        rests(tile, classes, first, rest)
+        excesses(tile, halvings, rest, excess)
+        for r in range(lanes):
+            i, t = begin + r, target[begin + r] if target.shape[0] else np.int64(0)
+            if t < 0:
+                out[LSE, i], out[SURPRISAL, i], out[PEAK, i], out[EXCESS, i] = 0.0, 0.0, 0.0, 0.0
+                continue
+            peak = values[r]
+            out[LSE, i], out[SURPRISAL, i] = peak + excess[r], (peak - float(tile[t, r])) + excess[r]
+            out[PEAK, i], out[EXCESS, i] = peak, excess[r]
+
+
+@njit(fastmath=EXACT)
+def scale_exps(tile, classes):
+    """``factor · e^(z − shift)`` in place of z."""
+    full_width()
+    base, rounding, floor, factor = tile[BASES], tile[ROUNDINGS], tile[FLOORS], tile[FACTORS]
+    for j in range(classes):
+        z = tile[j]
+        for r in range(TILE):
+            z[r] = factor[r] * exp_shifted(z[r] - base[r], rounding[r], floor[r])
+
+
+@njit(fastmath=EXACT)
+def factors(tile, lse, halvings, a, surprisal, slope):
+    """``a · e^(shift − lse)``, and the target's ``a·expm1(−surprisal)``."""
+    full_width()
+    base, factor = tile[BASES], tile[FACTORS]
+    for r in range(TILE):
+        d = float(base[r]) - lse[r] + halvings[r] * LN2
+        factor[r] = tile.dtype.type(a[r] * exp_shifted(d, 6755399441055744.0 + 1023.0, -708.8))
+        slope[r] = a[r] * exp_minus(-surprisal[r])
+
+
+@njit
+def spread(source, begin, lanes, lane_values):
+    """One number a lane from [N] or [1]; lanes beyond the last row repeat it."""
+    for r in range(TILE):
+        lane_values[r] = source[min(begin + r, begin + lanes - 1)] if source.shape[0] > 1 else source[0]
+
+
+@njit
+def put(like, address, stride, classes, lanes, tile):
+    """Transpose a tile back into its rows."""
+    for r in range(lanes):
+        out = row_at(like, address + r * stride, classes)
+        for j in range(classes):
+            out[j] = narrow(tile[j, r], out)
+
+
+@kernel
+def gradient(like, address, stride, out_address, out_stride, classes, target, rows, coefficients, tile):
+    """``a·p − b·onehot`` of every row; rows [3, N] holds lse and surprisal first; coefficients [4, N or 1] a and b."""
+    full_width()
+    lse, surprisal, a, b = np.empty(TILE), np.empty(TILE), np.empty(TILE), np.empty(TILE)
+    halvings, slope = np.empty(TILE), np.empty(TILE)
+    for begin in range(0, rows.shape[1], TILE):
+        lanes = min(TILE, rows.shape[1] - begin)
+        load(like, address + begin * stride, stride, classes, lanes, tile)
+        spread(rows[LSE], begin, lanes, lse)
+        spread(rows[SURPRISAL], begin, lanes, surprisal)
+        spread(coefficients[0], begin, lanes, a)
+        spread(coefficients[1], begin, lanes, b)
+        shifts(tile, lse, halvings)
+        factors(tile, lse, halvings, a, surprisal, slope)
+        scale_exps(tile, classes)
+        for r in range(lanes):
+            t = target[begin + r] if target.shape[0] else np.int64(classes)
+            if t < 0 or lse[r] != lse[r]:
+                tile[:classes, r] = tile.dtype.type(0.0 if t < 0 else np.nan)
+            elif t < classes:
+                tile[t, r] = tile.dtype.type((a[r] - b[r]) + slope[r])
+        put(like, out_address + begin * out_stride, out_stride, classes, lanes, tile)
