@@ -38,6 +38,11 @@ def eps(dtype: str) -> float:
     return float(ulp(1.0, computed_in(dtype)))
 
 
+def eps_of(dtype: str) -> float:
+    """The ulp of 1 of the dtype itself."""
+    return float(ulp(1.0, dtype))
+
+
 def misses(actual: Any, truth: npt.ArrayLike, limit: npt.ArrayLike, *, nan: bool = False) -> npt.NDArray[np.bool_]:
     """Where a number is farther from the truth than the limit: a NaN always is, unless NaN is the truth and may be."""
     found = np.asarray(actual).astype(np.float64)
@@ -290,7 +295,7 @@ def _values(o: Options, soft: Softmax, goal: Goal, u: Floats, dtype: str) -> tup
     unit, z_error = eps(dtype), 2.0 * _greatest(soft.z) if o.z_is_rounded else 0.0
     limit = 4.0 * (1.0 + o.focal) * ulp(value, computed_in(dtype))
     limit = limit + unit * z_error * (kept * np.abs(steepness) * goal.mass + o.label_smoothing * u.sum())
-    limit = limit + unit * o.z_loss * goal.whole * 2.0 * np.abs(soft.lse) * (4.0 * soft.excess + z_error)
+    limit = limit + unit * o.z_loss * goal.whole * 2.0 * np.abs(soft.lse) * (4.0 * soft.excess + z_error + np.abs(soft.peak) * (dtype == "float64"))
     limit = limit + 4.0 * unit * goal.surprisal * o.minus_target_entropy
     if computed_in(dtype) == "float64":
         limit = limit + unit * np.abs(value) * _reach(soft)
@@ -304,8 +309,12 @@ def _gradients(o: Options, soft: Softmax, goal: Goal, u: Floats, slope: Floats, 
     pull_of_lse = o.z_loss * goal.whole * 2.0 * soft.lse
     gradient = (weigh(strength, goal.pull) + o.label_smoothing * (u.sum() * soft.p - u) + pull_of_lse * soft.p) * slope
 
-    size = np.abs(strength) * goal.pull_size + o.label_smoothing * (u.sum() * soft.p + u) + np.abs(pull_of_lse) * soft.p
+    # lse may be small because max and excess cancel; their roundings are not.
+    z_size = 2.0 * o.z_loss * goal.whole * (np.abs(soft.lse) + soft.excess + np.abs(soft.peak) * (dtype == "float64"))
+    size = np.abs(strength) * goal.pull_size + o.label_smoothing * (u.sum() * soft.p + u) + z_size * soft.p
     exponent = np.where(np.isfinite(soft.surprisals), soft.surprisals, 0.0) + 4.0 * _greatest(soft.z) * o.z_is_rounded
+    if dtype == "float64":
+        exponent = exponent + _reach(soft) + np.abs(soft.peak)
     bent = 4.0 * abs(o.scale) * size if o.softcap is not None else 0.0
     limit = eps(dtype) * (size * np.abs(slope) * (4.0 * (1.0 + o.focal) + exponent) + bent)
     return gradient, limit + rounding(gradient, dtype)
@@ -321,7 +330,7 @@ def _greatest(z: Floats) -> Floats:
 
 
 def _reach(soft: Softmax) -> Floats:
-    """How far a row's exponents reach: in float64 their rounding shows, as no wider type catches it."""
+    """How far a row's exponents reach: in float64 their rounding shows, as no wider dtype catches it."""
     return np.where(np.isfinite(soft.z), soft.peak - soft.z, 0.0).max(axis=1, keepdims=True)
 
 
