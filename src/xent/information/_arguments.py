@@ -59,7 +59,7 @@ def open_tables(joint: Array, axis: Any) -> tuple[Any, Array, tuple[int, ...]]:
     """Namespace, array and two axes of joint distributions over those axes."""
     xp, [joint], [unit] = _open(joint=joint)
     axes = _axes("joint", joint, axis) if isinstance(axis, Sequence) else ()
-    if len(set(axes)) != 2:
+    if not len(axes) == len(set(axes)) == 2:
         raise ShapeError("axis must name two axes of joint", f"it is {axis!r}", "A table has one axis for X and one for Y.")
     _check_distribution(xp, "joint", joint, axes, unit)
     return xp, joint, axes
