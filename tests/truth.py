@@ -293,7 +293,7 @@ def _values(o: Options, soft: Softmax, goal: Goal, u: Floats, dtype: str) -> tup
     value = weigh(kept, modulated - entropy) + o.label_smoothing * smooth + o.z_loss * weigh(goal.whole, soft.lse**2)
 
     unit, z_error = eps(dtype), 2.0 * _greatest(soft.z) if o.z_is_rounded else 0.0
-    limit = 4.0 * (1.0 + o.focal) * ulp(value, computed_in(dtype))
+    limit = 4.0 * (1.0 + o.focal) * ulp(value, computed_in(dtype)) + smallest_normal(dtype)
     limit = limit + unit * z_error * (kept * np.abs(steepness) * goal.mass + o.label_smoothing * u.sum())
     limit = limit + unit * o.z_loss * goal.whole * 2.0 * np.abs(soft.lse) * (4.0 * soft.excess + z_error + np.abs(soft.peak) * (dtype == "float64"))
     limit = limit + 4.0 * unit * goal.surprisal * o.minus_target_entropy
@@ -321,8 +321,13 @@ def _gradients(o: Options, soft: Softmax, goal: Goal, u: Floats, slope: Floats, 
 
 
 def rounding(values: Floats, dtype: str) -> Floats:
-    """Half an ulp of the dtype, for results computed more finely; what lies below the smallest normal number may be lost."""
-    return 0.5 * (1.0 + 2.0**-10) * ulp(values, dtype) + 2.0 ** SMALLEST_EXPONENT[computed_in(dtype)]
+    """Half an ulp of the dtype, for results computed more finely."""
+    return 0.5 * (1.0 + 2.0**-10) * ulp(values, dtype) + smallest_normal(dtype)
+
+
+def smallest_normal(dtype: str) -> float:
+    """What lies below it may be lost: a target that leads by 88 in float32, by 708 in float64."""
+    return 2.0 ** SMALLEST_EXPONENT[computed_in(dtype)]
 
 
 def _greatest(z: Floats) -> Floats:
