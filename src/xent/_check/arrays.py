@@ -35,7 +35,9 @@ def as_floats(value: Any, name: str) -> tuple[Array, Storage]:
             else f"Convert {name} with astype.",
         )
     if not array.dtype.isnative:
-        raise DTypeError(f"{name} must be in native byte order", f"found {array.dtype.str}", 'Use astype(dtype.newbyteorder("=")).')
+        raise DTypeError(
+            f"{name} must be in native byte order", f"found {array.dtype.str}", 'Use astype(dtype.newbyteorder("=")).'
+        )
     return array, storage
 
 
@@ -73,7 +75,9 @@ def class_weights(weight: Any, classes: int, name: str = "weight") -> Array:
     """[C] float64, finite and not negative."""
     vector = as_array(weight, name)
     if vector.shape != (classes,):
-        raise ShapeError(f"{name} must hold one number a class, ({classes},)", f"found shape {vector.shape}", "One weight a class.")
+        raise ShapeError(
+            f"{name} must hold one number a class, ({classes},)", f"found shape {vector.shape}", "One weight a class."
+        )
     return not_negative(vector, name)
 
 
@@ -110,7 +114,7 @@ def buffer(out: Any, like: Array, name: str = "out") -> Array:
 
 def overlap_free(array: Array) -> bool:
     """Whether every element has its own memory; strides of zero do not."""
-    return all(step != 0 or length <= 1 for step, length in zip(array.strides, array.shape, strict=True))
+    return array.size == 0 or all(step != 0 or length <= 1 for step, length in zip(array.strides, array.shape, strict=True))
 
 
 def apart(out: Array, other: Array, name: str) -> None:
@@ -119,4 +123,6 @@ def apart(out: Array, other: Array, name: str) -> None:
         return
     same = out.ctypes.data == other.ctypes.data and out.strides == other.strides and out.shape == other.shape
     if not (same and name == "logits") and np.shares_memory(out, other):
-        raise ArgumentError(f"out must not overlap {name} in part", "their memory overlaps", "Pass out=logits itself, or a fresh buffer.")
+        raise ArgumentError(
+            f"out must not overlap {name} in part", "their memory overlaps", "Pass out=logits itself, or a fresh buffer."
+        )

@@ -18,7 +18,9 @@ def choice(value: object, name: str) -> None:
     """One of the option's words."""
     words = _CHOICES[name]
     if value not in words:
-        raise ArgumentError(f"{name} must be one of {', '.join(map(repr, words))}", f"found {value!r}", f"The first is {words[0]!r}.")
+        raise ArgumentError(
+            f"{name} must be one of {', '.join(map(repr, words))}", f"found {value!r}", f"The first is {words[0]!r}."
+        )
 
 
 def number(value: Any, name: str, low: float, high: float = math.inf, *, open_low: bool = False) -> float:

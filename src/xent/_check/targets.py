@@ -57,7 +57,9 @@ TARGET_REMEDY = "Divide each row by its sum if counts were meant; are these logi
 GIVEN_REMEDY = "Logits belong to cross_entropy, log-probabilities to nll_loss."
 
 
-def distributions(measured: RowMeasure, counted: Array | None, tolerance: float, *, name: str, validate: str, remedy: str) -> None:
+def distributions(
+    measured: RowMeasure, counted: Array | None, tolerance: float, *, name: str, validate: str, remedy: str
+) -> None:
     """Counted rows that are not negative and sum to one, else the worst row is named."""
     total, lowest = measured.total, measured.lowest
     if validate == "off" or total.size == 0:

@@ -1,6 +1,6 @@
 """What passes between losses and kernels: a loss never sees a matrix, a kernel never sees a loss.
 
-For a row with logits x let ``z = softcap·tanh(scale·x / softcap)`` (``scale·x`` without a cap),
+For a row with logits x let ``z = softcap·tanh(scale·x / softcap)`` (``scale·x`` without a cap; an infinite x stays infinite),
 ``p = softmax(z)``, T the target row (one-hot, or probabilities times class weight) and u the class vector.
 
 A kernel turns logits into `RowStatistics`; a loss turns these into a value and `RowCoefficients`;
@@ -63,8 +63,10 @@ class Want:
 class RowStatistics:
     """What a loss may know of a row; each [N], in nats, exactly 0 at ignored rows."""
 
-    lse: RowsN
-    """``log Σ_j exp z_j``."""
+    peak: RowsN
+    """``max_j z_j``."""
+    excess: RowsN
+    """``lse − peak``: kept apart, for at 1e20 one float64 cannot hold their sum, and near 0 it is all there is."""
     surprisal: RowsN
     """``Σ_j T_j (lse − z_j)``; 0 without a target."""
     mass: PerRow = 1.0
@@ -77,6 +79,11 @@ class RowStatistics:
     """How many classes score above the target."""
     target_entropy: RowsN | None = None
     """``−Σ_j w_j y_j log y_j`` for target probabilities y and class weights w."""
+
+    @property
+    def lse(self) -> RowsN:
+        """``log Σ_j exp z_j``."""
+        return self.peak + self.excess
 
 
 @dataclass(frozen=True, slots=True)

@@ -33,7 +33,9 @@ def transformed(x: Floats, transform: Transform) -> tuple[Floats, Floats | float
     if transform.softcap is None:
         return x * transform.scale, transform.scale
     bent = np.tanh(x * transform.scale / transform.softcap)
-    return transform.softcap * bent, transform.scale * (1.0 - bent * bent)
+    # A mask is no number to bend: -inf stays -inf.
+    z = np.where(np.isinf(x), x * transform.scale, transform.softcap * bent)
+    return z, transform.scale * (1.0 - bent * bent)
 
 
 def _times(weights: Floats, values: Floats) -> Floats:
@@ -75,7 +77,8 @@ class ReferenceKernel:
             return _without_ignored(
                 problem,
                 RowStatistics(
-                    lse=peak + excess,
+                    peak=peak,
+                    excess=excess,
                     smooth=_smooth(problem, surprisals) if want.smooth else None,
                     entropy=_times(p, surprisals).sum(axis=1) if want.entropy else None,
                     **rows,
@@ -86,7 +89,7 @@ class ReferenceKernel:
         """``(a·p − b·T − c·u − d·p·(log p + entropy)) · dz/dx``; the target's entry of an index row is exact near 0."""
         with np.errstate(all="ignore"):
             z, slope = transformed(widen(problem.logits, problem.storage), problem.transform)
-            log_p = z - rows.lse[:, None]
+            log_p = (z - rows.peak[:, None]) - rows.excess[:, None]
             p = np.exp(log_p)
             a, b, c, d = (_column(x) for x in (coefficients.a, coefficients.b, coefficients.c, coefficients.d))
             gradient = a * p
@@ -101,7 +104,7 @@ class ReferenceKernel:
             gradient = gradient * slope
             if problem.target is not None:
                 gradient[problem.target < 0] = 0.0
-            gradient[np.isnan(rows.lse)] = np.nan
+            gradient[np.isnan(rows.excess)] = np.nan
             narrow(gradient, problem.storage, out)
 
     def log_probs(self, problem: Problem, out: MatrixNC) -> None:
@@ -109,7 +112,7 @@ class ReferenceKernel:
         with np.errstate(all="ignore"):
             z, _ = transformed(widen(problem.logits, problem.storage), problem.transform)
             peak, excess = _peak_and_excess(z)
-            narrow(-((peak[:, None] - z) + excess[:, None]), problem.storage, out)
+            narrow((z - peak[:, None]) - excess[:, None], problem.storage, out)
 
     def measure(self, values: MatrixNC, storage: Storage) -> RowMeasure:
         """Sum, least and greatest of each row."""
@@ -166,7 +169,7 @@ def _without_ignored(problem: Problem, rows: RowStatistics) -> RowStatistics:
     """Exactly 0 wherever the target is -1."""
     if problem.target is not None:
         ignored = problem.target < 0
-        for values in (rows.lse, rows.surprisal, rows.smooth, rows.entropy, rows.rank):
+        for values in (rows.peak, rows.excess, rows.surprisal, rows.smooth, rows.entropy, rows.rank):
             if values is not None:
                 values[ignored] = 0.0
     return rows

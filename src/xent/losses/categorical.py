@@ -32,7 +32,7 @@ def focal_coefficients(rows: RowStatistics, gamma: float) -> RowCoefficients:
     s, q = rows.surprisal, _miss(rows.surprisal)
     # s·q^(γ−1) is written s/q·q^γ: at s = 0 the ratio is 1 and nothing is 0/0.
     ratio = np.divide(s, q, out=np.ones_like(s), where=q > 0.0)
-    decay = np.where(np.isinf(s), 0.0, ratio * (1.0 - q))
+    decay = np.where(np.isinf(s), 1.0, ratio) * (1.0 - q)
     slope = _power(q, gamma) * (1.0 + gamma * decay)
     return RowCoefficients(a=slope * rows.mass, b=slope)
 

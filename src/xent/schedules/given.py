@@ -42,9 +42,7 @@ def picked_gradient(
     out[place] = stored
 
 
-def expected_values(
-    loss: EntryLoss, matrix: Array, storage: Storage, target_probs: Array, class_weight: Array | None
-) -> RowsN:
+def expected_values(loss: EntryLoss, matrix: Array, storage: Storage, target_probs: Array, class_weight: Array | None) -> RowsN:
     """``Σ_j T_j · surprisal_j`` of each row; 0 · inf is 0."""
     result = np.empty(matrix.shape[0] * matrix.shape[1])
 

@@ -1,7 +1,7 @@
 """Blocks of a row: staged for the loops, and the loops over them.
 
-A block is a few pages of the first-level cache. Staging converts half precision, bends by scale and soft cap and pads to whole
-stripes with −inf, so that no loop has a scalar remainder; where none of this is needed the block is the row itself.
+A block is a few pages of the first-level cache. Staging converts half precision and bends by scale and soft cap; where neither
+is needed the block is the row itself.
 """
 
 import math
@@ -10,13 +10,31 @@ import numpy as np
 from numba import carray, njit
 from numba.extending import overload
 
-from xent.kernels.cpu.simd import EXACT, SUMMING, exp_shifted, full_width, log_positive, narrow, pointer_at, widen
+from xent.kernels.cpu.simd import (
+    CHUNK,
+    EXACT,
+    SUMMING,
+    exp_double,
+    exp_shifted,
+    full_width,
+    log_positive,
+    narrow,
+    pointer_at,
+    widen,
+)
 
 BLOCK = 4096
 STRIPE = 64
-"""A block is padded to a multiple of this, so that no loop has a scalar remainder."""
-Z, G, SLOPE = 0, 1, 2
-"""Rows of the scratch buffer [3, BLOCK]: staged logits, gradient, dz/dx."""
+"""Elements a vector loop takes at once on the widest machine; what is left of a row would run one by one."""
+Z, G, SLOPE, PAD = 0, 1, 2, 3
+"""Rows of the scratch buffer [4, BLOCK]: staged logits, gradient, dz/dx, a padded stripe."""
+
+
+@njit
+def chunk_end(start, size):
+    """Where the chunk that begins at start ends: whole stripes as long as there are any, then the short rest."""
+    left = size - start
+    return start + min(CHUNK, left - left % STRIPE) if left >= STRIPE else size
 
 
 @njit
@@ -26,73 +44,93 @@ def row_at(like, address, classes):
 
 
 def bent(y):
-    """tanh y and its derivative."""
+    """tanh y and its derivative, from ``e^−2|y|``."""
 
 
-@overload(bent)
+@overload(bent, jit_options=EXACT)
 def _bent(y):
     def tanh(y):
-        e = math.exp(-2.0 * abs(y))
-        t = (1.0 - e) / (1.0 + e) if abs(y) > 1e-4 else abs(y) * (1.0 - y * y / 3.0)
-        return math.copysign(t, y), 4.0 * e / ((1.0 + e) * (1.0 + e))
+        size = abs(float(y))
+        e = exp_double(-2.0 * size)
+        t = (1.0 - e) / (1.0 + e) if size > 1e-4 else size * (1.0 - size * size / 3.0)
+        return (t if y >= 0.0 else -t), 4.0 * e / ((1.0 + e) * (1.0 + e))
 
     def tanh_double(y):
-        e = math.exp(-2.0 * abs(y))
+        e = exp_double(-2.0 * abs(y))
         return math.tanh(y), 4.0 * e / ((1.0 + e) * (1.0 + e))
 
     return tanh_double if y.bitwidth == 64 else tanh
 
 
-@njit(fastmath=EXACT)
+@njit(**EXACT)
 def bend(z, slope, scale, cap):
-    """z from x in place, and dz/dx."""
+    """z from x in place, and dz/dx; an infinite x stays infinite, for a mask is no number to bend."""
+    full_width()
+    ratio, real = scale / cap, z.dtype.type
     for j in range(z.shape[0]):
-        if cap > 0.0:
-            t, d = bent(z.dtype.type(z[j] * (scale / cap)))
-            z[j] = z.dtype.type(cap * t)
-            slope[j] = z.dtype.type(scale * d)
-        else:
-            z[j] = z.dtype.type(z[j] * scale)
-            slope[j] = z.dtype.type(scale)
+        x = z[j]
+        t, d = bent(real(x * ratio))
+        z[j] = real(x * scale) if abs(x) == np.inf else real(cap * t)
+        slope[j] = real(scale * d)
+
+
+@njit(**EXACT)
+def rescale(z, slope, scale):
+    """z from x in place, and dz/dx, without a soft cap."""
+    for j in range(z.shape[0]):
+        z[j] = z.dtype.type(z[j] * scale)
+        slope[j] = z.dtype.type(scale)
+
+
+@njit
+def transform(z, slope, scale, cap):
+    """z from x in place, and dz/dx; a cap below 0 is none."""
+    if cap > 0.0:
+        bend(z, slope, scale, cap)
+    elif scale != 1.0:
+        rescale(z, slope, scale)
 
 
 @njit
 def copied(x, z):
-    """Widened elements of x in z, and −inf behind them."""
+    """Widened elements of x in z."""
+    full_width()
     for j in range(x.shape[0]):
         z[j] = widen(x[j])
-    for j in range(x.shape[0], z.shape[0]):
-        z[j] = -np.inf
+
+
+@njit
+def padded(z, pad):
+    """A short rest in a whole stripe, −inf behind it."""
+    pad[:] = -np.inf
+    copied(z, pad)
+    return pad
 
 
 def staged(x, scratch, scale, cap, direct):
-    """z of a block as a multiple of `STRIPE` floats: the block itself where that is allowed, else in scratch."""
+    """z of a block: the block itself where it is plain and need not be copied, else in scratch."""
 
 
 @overload(staged)
 def _staged(x, scratch, scale, cap, direct):
     def always(x, scratch, scale, cap, direct):
-        size = x.shape[0]
-        z = scratch[Z][: -(-size // STRIPE) * STRIPE]
+        z = scratch[Z][: x.shape[0]]
         copied(x, z)
-        if scale != 1.0 or cap > 0.0:
-            bend(z[:size], scratch[SLOPE], scale, cap)
+        transform(z, scratch[SLOPE], scale, cap)
         return z
 
     def when_needed(x, scratch, scale, cap, direct):
-        size = x.shape[0]
-        if direct and size % STRIPE == 0:
+        if direct:
             return x
-        z = scratch[Z][: -(-size // STRIPE) * STRIPE]
+        z = scratch[Z][: x.shape[0]]
         copied(x, z)
-        if scale != 1.0 or cap > 0.0:
-            bend(z[:size], scratch[SLOPE], scale, cap)
+        transform(z, scratch[SLOPE], scale, cap)
         return z
 
     return when_needed if x.dtype == scratch.dtype else always
 
 
-@njit(fastmath=EXACT)
+@njit(**EXACT)
 def scaled_exp(z, base, rounding, floor, factor, out):
     """``factor · e^(z − shift)``."""
     full_width()
@@ -100,7 +138,7 @@ def scaled_exp(z, base, rounding, floor, factor, out):
         out[j] = factor * exp_shifted(z[j] - base, rounding, floor)
 
 
-@njit(fastmath=EXACT)
+@njit(**EXACT)
 def subtract_scaled(out, factor, vector):
     """``out −= factor · vector``, rounded once."""
     full_width()
@@ -108,23 +146,24 @@ def subtract_scaled(out, factor, vector):
         out[j] = out.dtype.type(float(out[j]) - factor * vector[j])
 
 
-@njit(fastmath=EXACT)
+@njit(**EXACT)
 def subtract_weighted(out, factor, probs, weight):
     """``out −= factor · probs · weight``, rounded once."""
     for j in range(probs.shape[0]):
         out[j] = out.dtype.type(float(out[j]) - factor * (probs[j] * weight[j]))
 
 
-@njit(fastmath=EXACT)
-def subtract_entropy_slope(z, out, factor, lse, entropy):
+@njit(**EXACT)
+def subtract_entropy_slope(z, out, factor, peak, excess, entropy):
     """``out −= factor · p·(log p + entropy)``, 0 where p is 0."""
+    full_width()
     for j in range(out.shape[0]):
-        log_p = float(z[j]) - lse
-        term = math.exp(log_p) * (log_p + entropy)
-        out[j] -= out.dtype.type(factor * (term if log_p > -745.0 else 0.0))
+        log_p = (float(z[j]) - peak) - excess
+        p = exp_double(log_p)
+        out[j] = out.dtype.type(float(out[j]) - factor * (p * ((log_p if p > 0.0 else 0.0) + entropy)))
 
 
-@njit(fastmath=EXACT)
+@njit(**EXACT)
 def multiply(out, slope):
     """``out *= slope``."""
     for j in range(out.shape[0]):
@@ -145,15 +184,15 @@ def fill(out, value):
         out[j] = narrow(value, out)
 
 
-def written(out, scratch, size):
-    """Where the gradient of a block is built: out itself if it is of the computing dtype and whole stripes."""
+def written(out, scratch):
+    """Where the gradient of a block is built: out itself if it is of the computing dtype, else scratch."""
 
 
 @overload(written)
-def _written(out, scratch, size):
+def _written(out, scratch):
     if out.dtype == scratch.dtype:
-        return lambda out, scratch, size: out if size % STRIPE == 0 else scratch[G][: -(-size // STRIPE) * STRIPE]
-    return lambda out, scratch, size: scratch[G][: -(-size // STRIPE) * STRIPE]
+        return lambda out, scratch: out
+    return lambda out, scratch: scratch[G][: out.shape[0]]
 
 
 def finish(g, out):
@@ -163,16 +202,11 @@ def finish(g, out):
 @overload(finish)
 def _finish(g, out):
     if out.dtype == g.dtype:
-
-        def store_padded(g, out):
-            if out.shape[0] % STRIPE != 0:
-                store(g, out)
-
-        return store_padded
+        return lambda g, out: None
     return lambda g, out: store(g, out)
 
 
-@njit(fastmath=SUMMING)
+@njit(**SUMMING)
 def gap_sum(z, probs, peak):
     """``Σ T (peak − z)`` and ``Σ T``; 0 · inf is 0."""
     full_width()
@@ -185,7 +219,7 @@ def gap_sum(z, probs, peak):
     return total, mass
 
 
-@njit(fastmath=SUMMING)
+@njit(**SUMMING)
 def weighted_gap_sum(z, probs, weight, peak):
     """The same with T the product of probabilities and class weights."""
     total, mass = 0.0, 0.0
@@ -197,7 +231,7 @@ def weighted_gap_sum(z, probs, weight, peak):
     return total, mass
 
 
-@njit(fastmath=SUMMING)
+@njit(**SUMMING)
 def entropy_sum(probs):
     """``−Σ y log y``."""
     full_width()
@@ -208,7 +242,7 @@ def entropy_sum(probs):
     return total
 
 
-@njit(fastmath=SUMMING)
+@njit(**SUMMING)
 def weighted_entropy_sum(probs, weight):
     """``−Σ w y log y``."""
     total = 0.0
@@ -218,7 +252,7 @@ def weighted_entropy_sum(probs, weight):
     return total
 
 
-@njit(fastmath=SUMMING)
+@njit(**SUMMING)
 def expected_gap(z, base, rounding, floor, peak):
     """``Σ e^(z − shift)·(peak − z)``; 0 where the exponential is."""
     total = z.dtype.type(0)
@@ -238,15 +272,15 @@ def count_above(z, value):
     return count
 
 
-@njit(fastmath=EXACT)
+@njit(**EXACT)
 def log_of_row(z, peak, excess, out):
-    """``−((peak − z) + excess)``."""
+    """``(z − peak) − excess``."""
     full_width()
     for j in range(out.shape[0]):
-        out[j] = -((peak - float(z[j])) + excess)
+        out[j] = (float(z[j]) - peak) - excess
 
 
-@njit(fastmath=SUMMING)
+@njit(**SUMMING)
 def plain_sum(z):
     """Sum in float64."""
     full_width()
@@ -254,12 +288,3 @@ def plain_sum(z):
     for j in range(z.shape[0]):
         total += float(z[j])
     return total
-
-
-@njit
-def least(z):
-    """Minimum; NaN is passed over."""
-    low = z.dtype.type(np.inf)
-    for j in range(z.shape[0]):
-        low = z[j] if z[j] < low else low
-    return low

@@ -22,7 +22,7 @@ def decay(x):
     """``e^−|x|``."""
 
 
-@overload(decay, jit_options={"fastmath": EXACT})
+@overload(decay, jit_options=EXACT)
 def _decay(x):
     if x.bitwidth == 32:
         return lambda x: exp_shifted(-abs(x), f32(12582912.0 + 127.0), f32(-87.9))
@@ -33,7 +33,7 @@ def log_one_plus(t):
     """``log(1 + t)`` for t in [0, 1], as ``2·artanh(t/(2 + t))``."""
 
 
-@overload(log_one_plus, jit_options={"fastmath": EXACT})
+@overload(log_one_plus, jit_options=EXACT)
 def _log_one_plus(t):
     def single(t):
         s = t / (f32(2.0) + t)
@@ -54,7 +54,7 @@ def _log_one_plus(t):
     return single if t.bitwidth == 32 else double
 
 
-@njit(fastmath=EXACT)
+@njit(**EXACT)
 def binary_chunk(x, y, weight, positive, factor, v, g):
     """Binary cross-entropy: ``p·y·softplus(−x) + (1−y)·softplus(x)`` in v, its derivative times factor in g."""
     full_width()
@@ -73,7 +73,7 @@ def binary_chunk(x, y, weight, positive, factor, v, g):
         g[j] = g.dtype.type((factor * weight[j]) * (no * here - yes * there))
 
 
-@njit(fastmath=EXACT)
+@njit(**EXACT)
 def plain_binary_chunk(x, y, factor, v, g):
     """The same without weights."""
     full_width()
@@ -91,7 +91,7 @@ def plain_binary_chunk(x, y, factor, v, g):
         g[j] = g.dtype.type(factor * (no * here - yes * there))
 
 
-@njit(fastmath=EXACT)
+@njit(**EXACT)
 def square_chunk(x, y, factor, v, g):
     """``(x − y)²`` in v, which float64 keeps from overflowing, and its derivative times factor in g."""
     full_width()
@@ -101,7 +101,7 @@ def square_chunk(x, y, factor, v, g):
         g[j] = g.dtype.type((factor + factor) * d)
 
 
-@njit(fastmath=EXACT)
+@njit(**EXACT)
 def weigh_chunk(weight, v, g):
     """Multiply values and derivatives by weights."""
     for j in range(weight.shape[0]):
@@ -109,7 +109,7 @@ def weigh_chunk(weight, v, g):
         g[j] = g.dtype.type(g[j] * weight[j])
 
 
-@njit(fastmath=EXACT)
+@njit(**EXACT)
 def gaussian_chunk(x, y, var, factor, v, g, h):
     """``½(log var + r²/var)`` in v; derivatives by mean and variance times factor in g and h."""
     full_width()
@@ -121,7 +121,7 @@ def gaussian_chunk(x, y, var, factor, v, g, h):
         h[j] = h.dtype.type(factor * 0.5 * ((1.0 - r * r / s) / s))
 
 
-@njit(fastmath=EXACT)
+@njit(**EXACT)
 def sigmoid_chunk(x, v):
     """``σ(x)``."""
     full_width()
@@ -132,7 +132,7 @@ def sigmoid_chunk(x, v):
         v[j] = large if z >= 0 else t * large
 
 
-@njit(fastmath=EXACT)
+@njit(**EXACT)
 def log_sigmoid_chunk(x, v):
     """``−softplus(−x)``."""
     full_width()
@@ -142,7 +142,7 @@ def log_sigmoid_chunk(x, v):
         v[j] = -(down + log_one_plus(decay(z)))
 
 
-@njit(fastmath=SUMMING)
+@njit(**SUMMING)
 def settle(v, g, values, gradient, start):
     """Sum of a chunk's values, which are stored with its derivatives where there is room for them."""
     full_width()

@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from xent._typing import Array, IndicesN, MatrixNC, PerRow, RowMeasure, RowsN, Storage
+from xent._typing import Array, IndicesN, MatrixNC, RowMeasure, Storage
 from xent.kernels.contract import Pointwise, PointwiseTask, Problem, RowCoefficients, RowStatistics, Transform, Want
 from xent.kernels.cpu import elementwise, rows, short_rows
 from xent.kernels.cpu.blocks import BLOCK
@@ -15,7 +15,11 @@ _NO_CLASSES = np.empty(0)
 
 
 def _scratch(storage: Storage) -> Array:
-    return np.empty((3, BLOCK), np.float64 if storage == "float64" else np.float32)
+    return np.empty((4, BLOCK), np.float64 if storage == "float64" else np.float32)
+
+
+def _tile(storage: Storage, classes: int) -> Array:
+    return short_rows.scratch(np.float64 if storage == "float64" else np.float32, classes)
 
 
 def _place(matrix: MatrixNC) -> tuple[int, int]:
@@ -70,7 +74,8 @@ class NumbaKernel:
             rank = more[rows.RANK] if want.rank else None
         surprisal = core[rows.SURPRISAL] if problem.target is not None else np.zeros(core.shape[1])
         return RowStatistics(
-            lse=core[rows.LSE],
+            peak=core[rows.PEAK],
+            excess=core[rows.EXCESS],
             surprisal=surprisal if target is None else target[rows.TARGET_SURPRISAL],
             mass=1.0 if target is None else target[rows.MASS],
             smooth=smooth,
@@ -82,23 +87,18 @@ class NumbaKernel:
     def gradient(self, problem: Problem, statistics: RowStatistics, coefficients: RowCoefficients, out: MatrixNC) -> None:
         """The gradient with respect to the logits, into out."""
         count, classes = problem.logits.shape
-        values = np.zeros((3, count))
-        values[0], values[1] = statistics.lse, statistics.surprisal
-        if statistics.entropy is not None:
-            values[2] = statistics.entropy
-        scratch, four = _scratch(problem.storage), _coefficients(coefficients, count)
+        four, entropy = _coefficients(coefficients, count), statistics.entropy
         head = (_LIKE[problem.storage], *_place(problem.logits), *_place(out), classes)
-        bend = _bend(problem.transform)
-        simple = problem.target_probs is None and problem.class_vector is None and statistics.entropy is None
+        known = (_indices(problem), statistics.peak, statistics.excess, statistics.surprisal)
+        simple = problem.target_probs is None and problem.class_vector is None and entropy is None
         if simple and problem.transform.plain and classes <= short_rows.WIDEST:
-            short_rows.gradient(*head, _indices(problem), values, four, short_rows.scratch(scratch.dtype, classes))
-            return
-        if simple:
-            rows.gradient(*head, *bend, _indices(problem), values, four, scratch)
-            return
-        rows.full_gradient(
-            *head, *bend, _indices(problem), values, four, _classes(problem.class_vector), *self._target_place(problem), scratch
-        )
+            short_rows.gradient(*head, *known, four, _tile(problem.storage, classes))
+        elif simple:
+            rows.gradient(*head, *_bend(problem.transform), *known, four, _scratch(problem.storage))
+        else:
+            known = (*known, np.zeros(count) if entropy is None else entropy, four, _classes(problem.class_vector))
+            target = self._target_place(problem)
+            rows.full_gradient(*head, *_bend(problem.transform), *known, *target, _scratch(problem.storage))
 
     def log_probs(self, problem: Problem, out: MatrixNC) -> None:
         """``z − lse`` into out."""
@@ -116,13 +116,12 @@ class NumbaKernel:
         return elementwise.run(loss.name, task, _STORED[task.storage])
 
     def _core(self, problem: Problem) -> Array:
-        """[4, N]: lse, surprisal of an index target, peak, excess."""
+        """[3, N]: peak, excess, surprisal of an index target."""
         count, classes = problem.logits.shape
-        result = np.empty((4, count))
+        result = np.empty((3, count))
         head = (_LIKE[problem.storage], *_place(problem.logits), classes)
         if problem.transform.plain and classes <= short_rows.WIDEST:
-            dtype = np.float64 if problem.storage == "float64" else np.float32
-            short_rows.statistics(*head, _indices(problem), short_rows.scratch(dtype, classes), result)
+            short_rows.statistics(*head, _indices(problem), _tile(problem.storage, classes), result)
         else:
             rows.statistics(*head, *_bend(problem.transform), _indices(problem), _scratch(problem.storage), result)
         return result

@@ -1,7 +1,7 @@
 """Rows long enough to fill the vector lanes by themselves: statistics, expectations under the target, and the gradient.
 
 Addresses come in place of arrays, so that one compiled function serves contiguous, strided and read-only rows alike.
-``like`` is an empty array that brings the storage dtype; ``scratch`` [3, BLOCK] brings the computing one.
+``like`` is an empty array that brings the storage dtype; ``scratch`` [4, BLOCK] brings the computing one.
 """
 
 import math
@@ -10,24 +10,25 @@ import numpy as np
 from numba import njit
 
 from xent.kernels.cpu import blocks
-from xent.kernels.cpu.blocks import BLOCK, SLOPE, row_at, staged, written
+from xent.kernels.cpu.blocks import BLOCK, PAD, SLOPE, STRIPE, chunk_end, padded, row_at, staged, written
 from xent.kernels.cpu.compiled import kernel
 from xent.kernels.cpu.simd import (
     CHUNK,
-    LN2,
-    LOG2_E,
+    beyond,
     count_equal,
     floor_of,
     full_width,
     greatest,
+    least,
     magic,
     near,
     sum_shifted,
     sum_shifted_below,
+    whole_halvings,
 )
 
-LSE, SURPRISAL, PEAK, EXCESS = 0, 1, 2, 3
-"""Rows of the statistics buffer [4, N]."""
+PEAK, EXCESS, SURPRISAL = 0, 1, 2
+"""Rows of the statistics buffer [3, N]."""
 TARGET_SURPRISAL, MASS, TARGET_ENTROPY = 0, 1, 2
 """Rows of the target buffer [3, N]."""
 SMOOTH, ENTROPY, RANK = 0, 1, 2
@@ -38,31 +39,33 @@ SMOOTH, ENTROPY, RANK = 0, 1, 2
 def shift_for(like, value):
     """A base to subtract and a number of halvings K, one of them 0, that bring e^value near 1."""
     if near(like, value):
-        return 0.0, np.floor(value * LOG2_E + 0.5)
+        return 0.0, whole_halvings(value)
     return float(like.dtype.type(value)), 0.0
 
 
 @njit
 def top_chunk(z):
     """Maximum of a block, and the start of the first chunk that holds it."""
-    top, where = -np.inf, 0
-    for c in range(0, z.shape[0], CHUNK):
-        g = float(greatest(z[c : min(z.shape[0], c + CHUNK)]))
+    top, where, stop = -np.inf, 0, 0
+    while stop < z.shape[0]:
+        start, stop = stop, chunk_end(stop, z.shape[0])
+        g = float(greatest(z[start:stop]))
         if not g <= top:
-            top, where = g, c
+            top, where = g, start
     return top, where
 
 
 @njit
-def rest_of(z, base, halvings, peak, where):
+def rest_of(z, pad, base, halvings, peak, where):
     """``Σ e^(z − shift)`` of a block without one of the elements that equal peak, which stand from chunk `where` on."""
     real = z.dtype.type
-    rounding, floor, rest = magic(z, halvings), floor_of(z, halvings), 0.0
-    for c in range(0, z.shape[0], CHUNK):
-        chunk = z[c : min(z.shape[0], c + CHUNK)]
-        if c == where:
+    rounding, floor, rest, stop = magic(z, halvings), floor_of(z, halvings), 0.0, 0
+    while stop < z.shape[0]:
+        start, stop = stop, chunk_end(stop, z.shape[0])
+        chunk = z[start:stop] if stop - start >= STRIPE else padded(z[start:stop], pad)
+        if start == where:
             rest += float(sum_shifted_below(chunk, real(base), rounding, floor, real(peak)))
-            rest += (count_equal(chunk, real(peak)) - 1) * math.exp((peak - base) - halvings * LN2)
+            rest += (count_equal(chunk, real(peak)) - 1) * math.exp(beyond(peak, base, halvings))
         else:
             rest += float(sum_shifted(chunk, real(base), rounding, floor))
     return rest
@@ -73,8 +76,9 @@ def row_statistics(x, scratch, scale, cap, direct, target):
     """Peak, lse − peak, and z at the target: the peak is left out of the sum, so log1p keeps the smallest excess exact."""
     classes = x.shape[0]
     peak, base, halvings, rest, at_target = -np.inf, 0.0, 0.0, 0.0, np.nan
-    for start in range(0, classes, BLOCK):
-        stop = min(classes, start + BLOCK)
+    stop = 0
+    while stop < classes:
+        start, stop = stop, min(classes, stop + BLOCK)
         z = staged(x[start:stop], scratch, scale, cap, direct)
         if start <= target < stop:
             at_target = float(z[target - start])
@@ -84,20 +88,20 @@ def row_statistics(x, scratch, scale, cap, direct, target):
                 return np.nan, np.nan, np.nan
             new_base, new_halvings = shift_for(z, top)
             if peak > -np.inf:
-                rest += math.exp((peak - base) - halvings * LN2)
-                rest *= math.exp((base - new_base) + (halvings - new_halvings) * LN2)
+                rest += math.exp(beyond(peak, base, halvings))
+                rest *= math.exp(beyond(base - new_base, 0.0, new_halvings - halvings))
             peak, base, halvings = top, new_base, new_halvings
         else:
             where = -1
-        rest += rest_of(z, base, halvings, peak, where)
+        rest += rest_of(z, scratch[PAD][:STRIPE], base, halvings, peak, where)
     if peak == -np.inf or rest != rest:
         return np.nan, np.nan, np.nan
-    return peak, math.log1p(rest / math.exp((peak - base) - halvings * LN2)), at_target
+    return peak, math.log1p(rest / math.exp(beyond(peak, base, halvings))), at_target
 
 
 @kernel
 def statistics(like, address, stride, classes, scale, cap, target, scratch, out):
-    """Into out [4, N]: lse, surprisal of the index target, peak, excess; zeros where ignored."""
+    """Into out [3, N]: peak, excess, surprisal of the index target; zeros where ignored."""
     full_width()
     for i in range(out.shape[1]):
         t = target[i] if target.shape[0] else np.int64(0)
@@ -106,7 +110,7 @@ def statistics(like, address, stride, classes, scale, cap, target, scratch, out)
             continue
         x = row_at(like, address + i * stride, classes)
         peak, excess, at_target = row_statistics(x, scratch, scale, cap, scale == 1.0 and cap <= 0.0, t)
-        out[LSE, i], out[SURPRISAL, i], out[PEAK, i], out[EXCESS, i] = peak + excess, (peak - at_target) + excess, peak, excess
+        out[PEAK, i], out[EXCESS, i], out[SURPRISAL, i] = peak, excess, (peak - at_target) + excess
 
 
 @kernel
@@ -117,8 +121,9 @@ def target_sums(like, address, stride, classes, scale, cap, rows, t_like, t_addr
     for i in range(out.shape[1]):
         x, probs = row_at(like, address + i * stride, classes), row_at(t_like, t_address + i * t_stride, classes)
         total, mass, own = 0.0, 0.0, 0.0
-        for start in range(0, classes, BLOCK):
-            stop = min(classes, start + BLOCK)
+        stop = 0
+        while stop < classes:
+            start, stop = stop, min(classes, stop + BLOCK)
             z, y = staged(x[start:stop], scratch, scale, cap, plain), probs[start:stop]
             if weight.shape[0]:
                 w = weight[start:stop]
@@ -140,7 +145,7 @@ def row_entropy(z, peak, excess):
     rounding, floor, total = magic(z, halvings), floor_of(z, halvings), 0.0
     for c in range(0, z.shape[0], CHUNK):
         total += float(blocks.expected_gap(z[c : min(z.shape[0], c + CHUNK)], real(base), rounding, floor, real(peak)))
-    return total * math.exp((base - peak) + halvings * LN2 - excess)
+    return total * math.exp(-beyond(peak, base, halvings) - excess)
 
 
 @kernel
@@ -153,8 +158,9 @@ def extras(like, address, stride, classes, scale, cap, target, rows, vector, wan
         if not (target.shape[0] and target[i] < 0):
             x, peak, excess = row_at(like, address + i * stride, classes), rows[PEAK, i], rows[EXCESS, i]
             at_target, entropy = peak - (rows[SURPRISAL, i] - excess), excess
-            for start in range(0, classes, BLOCK):
-                stop = min(classes, start + BLOCK)
+            stop = 0
+            while stop < classes:
+                start, stop = stop, min(classes, stop + BLOCK)
                 z = staged(x[start:stop], scratch, scale, cap, plain)
                 if vector.shape[0]:
                     gap, mass = blocks.gap_sum(z, vector[start:stop], peak)
@@ -168,69 +174,79 @@ def extras(like, address, stride, classes, scale, cap, target, rows, vector, wan
 
 
 @njit
-def build(z, g, size, shift, factor):
-    """``factor · p`` of a block."""
-    real = z.dtype.type
-    blocks.scaled_exp(z, real(shift[0]), magic(z, shift[1]), floor_of(z, shift[1]), real(factor), g)
+def build(z, g, shift, factor):
+    """``factor · p`` of a block; the last stripe is written twice rather than one by one."""
+    real, size = z.dtype.type, z.shape[0]
+    rounding, floor = magic(z, shift[1]), floor_of(z, shift[1])
+    whole = size - size % STRIPE if size >= STRIPE else size
+    blocks.scaled_exp(z[:whole], real(shift[0]), rounding, floor, real(factor), g[:whole])
+    if whole < size:
+        blocks.scaled_exp(z[size - STRIPE :], real(shift[0]), rounding, floor, real(factor), g[size - STRIPE :])
 
 
 @kernel
-def gradient(like, address, stride, out_address, out_stride, classes, scale, cap, target, rows, coefficients, scratch):
-    """``(a·p − b·onehot)·dz/dx`` of every row; rows [3, N] holds lse, surprisal, entropy; coefficients [4, N or 1] a to d."""
+def gradient(
+    like, address, stride, out_address, out_stride, classes, scale, cap, target, peak, excess, surprisal, coefficients, scratch
+):  # fmt: skip
+    """``(a·p − b·onehot)·dz/dx`` of every row; coefficients [4, N or 1] hold a to d."""
     full_width()
     plain = scale == 1.0 and cap <= 0.0
     direct, per_row = plain and address != out_address, coefficients.shape[1] > 1
-    for i in range(rows.shape[1]):
+    for i in range(peak.shape[0]):
         x, out = row_at(like, address + i * stride, classes), row_at(like, out_address + i * out_stride, classes)
-        t, lse = target[i] if target.shape[0] else np.int64(classes), rows[LSE, i]
-        if t < 0 or lse != lse:
+        t = target[i] if target.shape[0] else np.int64(classes)
+        if t < 0 or excess[i] != excess[i]:
             blocks.fill(out, scratch.dtype.type(0.0 if t < 0 else np.nan))
             continue
         a, b = coefficients[0, i if per_row else 0], coefficients[1, i if per_row else 0]
-        shift = shift_for(scratch[0], lse)
-        factor = a * math.exp((shift[0] - lse) + shift[1] * LN2)
-        for start in range(0, classes, BLOCK):
-            stop = min(classes, start + BLOCK)
-            z, g = staged(x[start:stop], scratch, scale, cap, direct), written(out[start:stop], scratch, stop - start)
-            build(z, g, stop - start, shift, factor)
+        shift = shift_for(scratch[0], peak[i])
+        factor = a * math.exp(-beyond(peak[i], shift[0], shift[1]) - excess[i])
+        stop = 0
+        while stop < classes:
+            start, stop = stop, min(classes, stop + BLOCK)
+            z, g = staged(x[start:stop], scratch, scale, cap, direct), written(out[start:stop], scratch)
+            build(z, g, shift, factor)
             if start <= t < stop:
-                g[t - start] = scratch.dtype.type((a - b) + a * math.expm1(-rows[SURPRISAL, i]))
+                g[t - start] = scratch.dtype.type((a - b) + a * math.expm1(-surprisal[i]))
             if not plain:
-                blocks.multiply(g[: stop - start], scratch[SLOPE])
+                blocks.multiply(g, scratch[SLOPE])
             blocks.finish(g, out[start:stop])
 
 
 @kernel
 def full_gradient(
-    like, address, stride, out_address, out_stride, classes, scale, cap, target, rows, coefficients, vector,
-    t_like, t_address, t_stride, weight, scratch,
+    like, address, stride, out_address, out_stride, classes, scale, cap,
+    target, peak, excess, surprisal, entropy, coefficients, vector, t_like, t_address, t_stride, weight, scratch,
 ):  # fmt: skip
     """``(a·p − b·T − c·u − d·p·(log p + entropy))·dz/dx`` of every row, T an index or probabilities at t_address (0: none)."""
     full_width()
     plain, per_row = scale == 1.0 and cap <= 0.0, coefficients.shape[1] > 1
-    for i in range(rows.shape[1]):
+    for i in range(peak.shape[0]):
         x, out = row_at(like, address + i * stride, classes), row_at(like, out_address + i * out_stride, classes)
-        t, lse = target[i] if target.shape[0] else np.int64(classes), rows[LSE, i]
-        if t < 0 or lse != lse:
+        t = target[i] if target.shape[0] else np.int64(classes)
+        if t < 0 or excess[i] != excess[i]:
             blocks.fill(out, scratch.dtype.type(0.0 if t < 0 else np.nan))
             continue
         a, b, c, d = coefficients[:, i if per_row else 0]
-        shift = shift_for(scratch[0], lse)
-        factor = a * math.exp((shift[0] - lse) + shift[1] * LN2)
-        for start in range(0, classes, BLOCK):
-            stop = min(classes, start + BLOCK)
-            z, g = staged(x[start:stop], scratch, scale, cap, False), written(out[start:stop], scratch, stop - start)
-            build(z, g, stop - start, shift, factor)
+        shift = shift_for(scratch[0], peak[i])
+        factor = a * math.exp(-beyond(peak[i], shift[0], shift[1]) - excess[i])
+        stop = 0
+        while stop < classes:
+            start, stop = stop, min(classes, stop + BLOCK)
+            z, g = staged(x[start:stop], scratch, scale, cap, False), written(out[start:stop], scratch)
+            build(z, g, shift, factor)
+            if classes == 1:
+                g[0] = scratch.dtype.type(a)
             if start <= t < stop:
-                g[t - start] = scratch.dtype.type((a - b) + a * math.expm1(-rows[SURPRISAL, i]))
+                g[t - start] = scratch.dtype.type((a - b) + a * math.expm1(-surprisal[i]))
             if t_address:
                 subtract_target(g, row_at(t_like, t_address + i * t_stride, classes)[start:stop], b, weight, start)
             if c != 0.0 and vector.shape[0]:
                 blocks.subtract_scaled(g, c, vector[start:stop])
             if d != 0.0:
-                blocks.subtract_entropy_slope(z, g[: stop - start], d, lse, rows[2, i])
+                blocks.subtract_entropy_slope(z, g, d, peak[i], excess[i], entropy[i])
             if not plain:
-                blocks.multiply(g[: stop - start], scratch[SLOPE])
+                blocks.multiply(g, scratch[SLOPE])
             blocks.finish(g, out[start:stop])
 
 
@@ -245,14 +261,15 @@ def subtract_target(g, probs, b, weight, start):
 
 @kernel
 def log_probs(like, address, stride, out_address, out_stride, classes, scale, cap, rows, scratch):
-    """``z − lse`` of every row as ``−((peak − z) + excess)``, whose terms never cancel."""
+    """``z − lse`` of every row as ``(z − peak) − excess``, whose terms never cancel."""
     full_width()
     direct = scale == 1.0 and cap <= 0.0 and address != out_address
     for i in range(rows.shape[1]):
         x, out = row_at(like, address + i * stride, classes), row_at(like, out_address + i * out_stride, classes)
-        for start in range(0, classes, BLOCK):
-            stop = min(classes, start + BLOCK)
-            z, g = staged(x[start:stop], scratch, scale, cap, direct), written(out[start:stop], scratch, stop - start)
+        stop = 0
+        while stop < classes:
+            start, stop = stop, min(classes, stop + BLOCK)
+            z, g = staged(x[start:stop], scratch, scale, cap, direct), written(out[start:stop], scratch)
             blocks.log_of_row(z, rows[PEAK, i], rows[EXCESS, i], g)
             blocks.finish(g, out[start:stop])
 
@@ -264,11 +281,12 @@ def measure(like, address, stride, classes, scratch, out):
     for i in range(out.shape[1]):
         x = row_at(like, address + i * stride, classes)
         total, low, high = 0.0, np.inf, -np.inf
-        for start in range(0, classes, BLOCK):
-            stop = min(classes, start + BLOCK)
-            block = staged(x[start:stop], scratch, 1.0, -1.0, True)[: stop - start]
+        stop = 0
+        while stop < classes:
+            start, stop = stop, min(classes, stop + BLOCK)
+            block = staged(x[start:stop], scratch, 1.0, -1.0, True)
             total += blocks.plain_sum(block)
-            low, high = min(low, float(blocks.least(block))), max(high, float(greatest(block)))
+            low, high = min(low, float(least(block))), max(high, float(greatest(block)))
         out[0, i], out[1, i], out[2, i] = total, low, high
         if total != total:
             out[:, i] = np.nan

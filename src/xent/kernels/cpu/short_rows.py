@@ -9,11 +9,11 @@ from numba import njit
 from xent._typing import Array
 from xent.kernels.cpu.blocks import row_at
 from xent.kernels.cpu.compiled import kernel
-from xent.kernels.cpu.rows import EXCESS, LSE, PEAK, SURPRISAL
+from xent.kernels.cpu.rows import EXCESS, PEAK, SURPRISAL
 from xent.kernels.cpu.simd import (
     EXACT,
-    LN2,
-    LOG2_E,
+    beyond,
+    exp_double,
     exp_minus,
     exp_shifted,
     floor_of,
@@ -22,6 +22,7 @@ from xent.kernels.cpu.simd import (
     magic,
     narrow,
     near,
+    whole_halvings,
     widen,
 )
 
@@ -50,7 +51,7 @@ def load(like, address, stride, classes, lanes, tile):
             tile[j, r] = widen(x[j])
 
 
-@njit(fastmath=EXACT)
+@njit(**EXACT)
 def peaks(tile, classes, first):
     """Each lane's maximum, and the class that first reaches it."""
     full_width()
@@ -65,18 +66,19 @@ def peaks(tile, classes, first):
             first[r] = j if above else first[r]
 
 
-@njit(fastmath=EXACT)
+@njit(**EXACT)
 def shifts(tile, values, halvings):
     """Each lane's shift near a value, as `exp_shifted` takes it."""
-    base, rounding, floor = tile[BASES], tile[ROUNDINGS], tile[FLOORS]
+    full_width()
+    lane, base, rounding, floor = tile[0], tile[BASES], tile[ROUNDINGS], tile[FLOORS]
     for r in range(TILE):
-        close = near(tile[0], values[r])
-        k = np.floor(values[r] * LOG2_E + 0.5) if close else 0.0
+        close = near(lane, values[r])
+        k = whole_halvings(values[r]) if close else 0.0
         halvings[r], base[r] = k, tile.dtype.type(0.0 if close else values[r])
-        rounding[r], floor[r] = magic(tile[0], k), floor_of(tile[0], k)
+        rounding[r], floor[r] = magic(lane, k), floor_of(lane, k)
 
 
-@njit(fastmath=EXACT)
+@njit(**EXACT)
 def rests(tile, classes, first, rest):
     """Each lane's ``Σ e^(z − shift)`` over all classes but the one that first reaches the peak."""
     full_width()
@@ -93,21 +95,20 @@ def rests(tile, classes, first, rest):
             rest[r] += float(total[r])
 
 
-@njit(fastmath=EXACT)
+@njit(**EXACT)
 def excesses(tile, halvings, rest, excess):
     """Each lane's ``log1p(rest / e^peak)``."""
     full_width()
     peak, base = tile[PEAKS], tile[BASES]
     for r in range(TILE):
-        d = float(peak[r]) - float(base[r]) - halvings[r] * LN2
-        own = exp_shifted(d, 6755399441055744.0 + 1023.0, -708.8)
+        own = exp_double(beyond(float(peak[r]), float(base[r]), halvings[r]))
         finite = abs(float(peak[r])) < np.inf
         excess[r] = log_plus(rest[r] / own) if finite else np.nan
 
 
 @kernel
 def statistics(like, address, stride, classes, target, tile, out):
-    """Into out [4, N]: lse, surprisal of the index target, peak, excess; zeros where ignored."""
+    """Into out [3, N]: peak, excess, surprisal of the index target; zeros where ignored."""
     full_width()
     first, halvings = np.empty(TILE, np.int32), np.empty(TILE)
     rest, excess, values = np.empty(TILE), np.empty(TILE), np.empty(TILE)
@@ -121,15 +122,11 @@ def statistics(like, address, stride, classes, target, tile, out):
         excesses(tile, halvings, rest, excess)
         for r in range(lanes):
             i, t = begin + r, target[begin + r] if target.shape[0] else np.int64(0)
-            if t < 0:
-                out[LSE, i], out[SURPRISAL, i], out[PEAK, i], out[EXCESS, i] = 0.0, 0.0, 0.0, 0.0
-                continue
-            peak = values[r]
-            out[LSE, i], out[SURPRISAL, i] = peak + excess[r], (peak - float(tile[t, r])) + excess[r]
-            out[PEAK, i], out[EXCESS, i] = peak, excess[r]
+            peak, over, gap = (values[r], excess[r], values[r] - float(tile[t, r])) if t >= 0 else (0.0, 0.0, 0.0)
+            out[PEAK, i], out[EXCESS, i], out[SURPRISAL, i] = peak, over, gap + over
 
 
-@njit(fastmath=EXACT)
+@njit(**EXACT)
 def scale_exps(tile, classes):
     """``factor · e^(z − shift)`` in place of z."""
     full_width()
@@ -140,14 +137,13 @@ def scale_exps(tile, classes):
             z[r] = factor[r] * exp_shifted(z[r] - base[r], rounding[r], floor[r])
 
 
-@njit(fastmath=EXACT)
-def factors(tile, lse, halvings, a, surprisal, slope):
+@njit(**EXACT)
+def factors(tile, peak, excess, halvings, a, surprisal, slope):
     """``a · e^(shift − lse)``, and the target's ``a·expm1(−surprisal)``."""
     full_width()
     base, factor = tile[BASES], tile[FACTORS]
     for r in range(TILE):
-        d = float(base[r]) - lse[r] + halvings[r] * LN2
-        factor[r] = tile.dtype.type(a[r] * exp_shifted(d, 6755399441055744.0 + 1023.0, -708.8))
+        factor[r] = tile.dtype.type(a[r] * exp_double(-beyond(peak[r], float(base[r]), halvings[r]) - excess[r]))
         slope[r] = a[r] * exp_minus(-surprisal[r])
 
 
@@ -168,25 +164,26 @@ def put(like, address, stride, classes, lanes, tile):
 
 
 @kernel
-def gradient(like, address, stride, out_address, out_stride, classes, target, rows, coefficients, tile):
-    """``a·p − b·onehot`` of every row; rows [3, N] holds lse and surprisal first; coefficients [4, N or 1] a and b."""
+def gradient(like, address, stride, out_address, out_stride, classes, target, peak, excess, surprisal, coefficients, tile):
+    """``a·p − b·onehot`` of every row; coefficients [4, N or 1] begin with a and b."""
     full_width()
-    lse, surprisal, a, b = np.empty(TILE), np.empty(TILE), np.empty(TILE), np.empty(TILE)
+    lanes_of = np.empty((5, TILE))
     halvings, slope = np.empty(TILE), np.empty(TILE)
-    for begin in range(0, rows.shape[1], TILE):
-        lanes = min(TILE, rows.shape[1] - begin)
+    for begin in range(0, peak.shape[0], TILE):
+        lanes = min(TILE, peak.shape[0] - begin)
         load(like, address + begin * stride, stride, classes, lanes, tile)
-        spread(rows[LSE], begin, lanes, lse)
-        spread(rows[SURPRISAL], begin, lanes, surprisal)
-        spread(coefficients[0], begin, lanes, a)
-        spread(coefficients[1], begin, lanes, b)
-        shifts(tile, lse, halvings)
-        factors(tile, lse, halvings, a, surprisal, slope)
+        spread(peak, begin, lanes, lanes_of[0])
+        spread(excess, begin, lanes, lanes_of[1])
+        spread(surprisal, begin, lanes, lanes_of[2])
+        spread(coefficients[0], begin, lanes, lanes_of[3])
+        spread(coefficients[1], begin, lanes, lanes_of[4])
+        shifts(tile, lanes_of[0], halvings)
+        factors(tile, lanes_of[0], lanes_of[1], halvings, lanes_of[3], lanes_of[2], slope)
         scale_exps(tile, classes)
         for r in range(lanes):
             t = target[begin + r] if target.shape[0] else np.int64(classes)
-            if t < 0 or lse[r] != lse[r]:
+            if t < 0 or lanes_of[1, r] != lanes_of[1, r]:
                 tile[:classes, r] = tile.dtype.type(0.0 if t < 0 else np.nan)
             elif t < classes:
-                tile[t, r] = tile.dtype.type((a[r] - b[r]) + slope[r])
+                tile[t, r] = tile.dtype.type((lanes_of[3, r] - lanes_of[4, r]) + slope[r])
         put(like, out_address + begin * out_stride, out_stride, classes, lanes, tile)

@@ -14,8 +14,9 @@ from numba import njit, types
 from numba.core import cgutils
 from numba.extending import intrinsic, overload
 
-EXACT = {"contract", "nsz"}
-SUMMING = {"contract", "nsz", "reassoc"}
+EXACT = {"fastmath": {"contract", "nsz"}, "error_model": "numpy"}
+SUMMING = {"fastmath": {"contract", "nsz", "reassoc"}, "error_model": "numpy"}
+"""Division by zero is an infinity: an exception would be a second way out of the loop, and end vectorisation."""
 CHUNK = 512
 """Elements summed in their own precision before float64 takes over: 8 a lane on the widest machine."""
 NEAR = 256.0
@@ -23,6 +24,8 @@ NEAR = 256.0
 
 f32, f64, i32, i64 = np.float32, np.float64, np.int32, np.int64
 LN2 = 0.6931471805599453
+LN2_HIGH, LN2_LOW = 0.693147180369123816490, 1.90821492927058770002e-10
+"""ln 2 in two parts, of which whole multiples of the first are exact."""
 LOG2_E = 1.4426950408889634
 
 
@@ -38,7 +41,10 @@ def _bitcast(integer: types.Integer, real: types.Float, width: int, ir_real: ir.
     return integer(real), to_bits, real(integer), to_float
 
 
-_CASTS = {32: _bitcast(types.int32, types.float32, 32, ir.FloatType()), 64: _bitcast(types.int64, types.float64, 64, ir.DoubleType())}
+_CASTS = {
+    32: _bitcast(types.int32, types.float32, 32, ir.FloatType()),
+    64: _bitcast(types.int64, types.float64, 64, ir.DoubleType()),
+}
 
 
 @intrinsic
@@ -106,11 +112,23 @@ def _near(like, value):
     return lambda like, value: -limit < value < limit
 
 
+@njit(**EXACT)
+def beyond(value, base, halvings):
+    """``value − shift`` in float64, where the shift is a base and K halvings."""
+    return ((value - base) - halvings * LN2_HIGH) - halvings * LN2_LOW
+
+
+@njit(**EXACT)
+def whole_halvings(value):
+    """The K for which 2^K is nearest to e^value."""
+    return (value * LOG2_E + 6755399441055744.0) - 6755399441055744.0
+
+
 def exp_parts(d, rounding, floor):
     """f and 2^k with ``e^d · 2^−K = (1 + f)·2^k`` for the K in `rounding`; 2^k is 0 at and below `floor`; f is NaN of NaN."""
 
 
-@overload(exp_parts, jit_options={"fastmath": EXACT})
+@overload(exp_parts, jit_options=EXACT)
 def _exp_parts(d, rounding, floor):
     if d == types.float32:
 
@@ -133,8 +151,8 @@ def _exp_parts(d, rounding, floor):
         d = floor if d < floor else d
         n = d * LOG2_E + rounding
         k = n - rounding
-        r = d - k * 0.693147180369123816490
-        r = r - k * 1.90821492927058770002e-10
+        r = d - k * LN2_HIGH
+        r = r - k * LN2_LOW
         p = (1 / 6227020800) * r + 1 / 479001600
         p = p * r + 1 / 39916800
         p = p * r + 1 / 3628800
@@ -155,7 +173,7 @@ def exp_shifted(d, rounding, floor):
     """``e^d · 2^−K``; exactly 0 at and below `floor`; NaN of NaN."""
 
 
-@overload(exp_shifted, jit_options={"fastmath": EXACT})
+@overload(exp_shifted, jit_options=EXACT)
 def _exp_shifted(d, rounding, floor):
     one = f32(1.0) if d == types.float32 else 1.0
 
@@ -173,23 +191,37 @@ def greatest(x):
     """
 
 
-@overload(greatest)
-def _greatest(x):
-    sign, rest, least = (31, 0x7FFFFFFF, -0x80000000) if x.dtype == types.float32 else (63, 0x7FFFFFFFFFFFFFFF, -0x8000000000000000)
+def least(x):
+    """Minimum in the same way."""
+
+
+def _folded(x, first, better):
+    sign, rest = (31, 0x7FFFFFFF) if x.dtype == types.float32 else (63, 0x7FFFFFFFFFFFFFFF)
     integer = i32 if x.dtype == types.float32 else i64
+    start = integer(-rest - 1 if first < 0 else rest)
 
     def keys(x):
         full_width()
-        key = integer(least)
+        key = start
         for j in range(x.shape[0]):
             b = bits_of(x[j])
-            key = max(key, integer(b ^ ((b >> integer(sign)) & integer(rest))))
+            key = better(key, integer(b ^ ((b >> integer(sign)) & integer(rest))))
         return float_of(integer(key ^ ((key >> integer(sign)) & integer(rest))))
 
     return keys
 
 
-@njit(fastmath=SUMMING)
+@overload(greatest)
+def _greatest(x):
+    return _folded(x, -1, max)
+
+
+@overload(least)
+def _least(x):
+    return _folded(x, 1, min)
+
+
+@njit(**SUMMING)
 def sum_shifted(z, base, rounding, floor):
     """``Σ e^(z − base)·2^−K`` of one chunk, in its own precision."""
     full_width()
@@ -199,7 +231,7 @@ def sum_shifted(z, base, rounding, floor):
     return total
 
 
-@njit(fastmath=SUMMING)
+@njit(**SUMMING)
 def sum_shifted_below(z, base, rounding, floor, peak):
     """The same over the elements that differ from peak: those that equal it are moved to the floor, where exp is 0."""
     full_width()
@@ -225,7 +257,7 @@ def log_positive(x):
     """Natural logarithm of a positive finite float64, as ``k·ln 2 + 2·artanh((m−1)/(m+1))``; 0 of 0, for 0·log 0."""
 
 
-@overload(log_positive, jit_options={"fastmath": EXACT})
+@overload(log_positive, jit_options=EXACT)
 def _log_positive(x):
     def log(x):
         x = 1.0 if x <= 0.0 else x
@@ -253,7 +285,7 @@ def widen(x):
     """The float32 of bits in half precision: int16 holds float16, uint16 holds bfloat16; floats stay."""
 
 
-@overload(widen, jit_options={"fastmath": EXACT})
+@overload(widen, jit_options=EXACT)
 def _widen(x):
     if x == types.uint16:
         return lambda x: float_of(i32(i32(x) << 16))
@@ -273,7 +305,7 @@ def narrow(x, like):
     """A float32 rounded to nearest even, as the bits of like's dtype."""
 
 
-@overload(narrow, jit_options={"fastmath": EXACT})
+@overload(narrow, jit_options=EXACT)
 def _narrow(x, like):
     if like.dtype == types.uint16:
 
@@ -301,14 +333,20 @@ def _narrow(x, like):
     return lambda x, like: like.dtype.type(x)
 
 
-@njit(fastmath=EXACT)
+@njit(**EXACT)
 def exp_minus(x):
     """``e^x − 1`` in float64 for x <= 0, right where x is tiny; −1 of −inf."""
     f, power = exp_parts(x, 6755399441055744.0 + 1023.0, -708.8)
     return f if power == 1.0 else (f + 1.0) * power - 1.0
 
 
-@njit(fastmath=EXACT)
+@njit(**EXACT)
+def exp_double(x):
+    """``e^x`` in float64 for x <= 700."""
+    return exp_shifted(x, 6755399441055744.0 + 1023.0, -708.8)
+
+
+@njit(**EXACT)
 def log_plus(u):
     """``log(1 + u)`` in float64 for u >= 0, right where u is tiny; NaN of NaN."""
     w = 1.0 + u
