@@ -303,10 +303,17 @@ def test_named_values(library: str, dtype: str) -> None:
     assert float(js_divergence(to(library, [1.0, 0.0], dtype), to(library, [0.0, 1.0], dtype), unit="bit")) == 1.0
 
 
-def test_nearly_equal_rows_keep_their_digits() -> None:
-    for step in (1e-3, 1e-6, 1e-9, 1e-12, 1e-15):
-        p, q = np.array([[0.25, 0.75]]), np.array([[0.25 + step, 0.75 - step]])
-        assert close(kl_divergence(p, q), by_row(true_divergence, p, q), rtol=1e-14)
+@pytest.mark.parametrize("step", [1e-15, 1e-12, 1e-9, 1e-6, 1e-3, 0.0199, 0.0201])
+def test_nearly_equal_rows_keep_their_digits(step: float) -> None:
+    # From 0.09 + 0.02 on, an entry's v = (p − q)/(p + q) passes the 0.1 where the series ends.
+    p, q = np.array([[0.09 + step, 0.91 - step]]), np.array([[0.09, 0.91]])
+    assert close(kl_divergence(p, q), by_row(true_divergence, p, q), rtol=4e-15)
+    assert close(kl_divergence(q, p), by_row(true_divergence, q, p), rtol=4e-15)
+
+
+def test_rows_above_one_by_rounding_stay_within_ln_2() -> None:
+    p, q = np.array([1.0 + 1e-7, 0.0]), np.array([0.0, 1.0 + 1e-7])
+    assert js_divergence(p, q) == math.log(2.0)
 
 
 @in_each_library
@@ -315,6 +322,8 @@ def test_the_smallest_numbers_neither_vanish_nor_explode(library: str) -> None:
     p, q = to(library, [1.0, 0.0]), to(library, [least, 1.0])
     assert close(kl_divergence(p, q), -math.log(least), rtol=1e-14)
     assert close(js_divergence(p, q), math.log(2.0), rtol=1e-14)
+    assert 0.0 <= float(js_divergence(to(library, [0.0, 1.0]), q)) <= least
+    assert close(kl_divergence(to(library, [1e-300, 1.0]), to(library, [2e-300, 1.0])), 1e-300 * (1 - math.log(2.0)), rtol=2e-15)
     # p(x) p(y) is 1e-400 here, which float64 cannot hold.
     diagonal = to(library, [[1e-200, 0.0], [0.0, 1.0]])
     assert close(mutual_information(diagonal), 1e-200 * (1 - math.log(1e-200)), rtol=1e-14)

@@ -9,7 +9,7 @@ _ATANH_TAIL = tuple(1.0 / n for n in range(3, 17, 2))
 
 
 def surprisal(xp: Any, p: Array) -> Array:
-    """−ln p; 0 at p = 0, where the caller's weight is 0 or its own case, and where rounding put p above 1."""
+    """−ln p; 0 at p = 0, which each caller settles for itself, and where rounding put p above 1."""
     return 0.0 - xp.log(xp.where((p > 0) & (p <= 1), p, xp.ones_like(p)))
 
 
