@@ -11,5 +11,6 @@ app = App(
     help="Cross-entropy: learn by it, and see what it says.",
     help_format="plaintext",
     result_action="return_value",
+    suppress_keyboard_interrupt=False,
 )
 app.command(fit, name="fit", help=HELP, usage="Usage: xent fit [TABLE --target COLUMN] [OPTIONS]")

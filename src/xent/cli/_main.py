@@ -1,6 +1,5 @@
 """Entry of the command line: exit codes, one line per error, and nothing heavy imported before it is needed."""
 
-import os
 import signal
 import sys
 from collections.abc import Sequence
@@ -10,7 +9,7 @@ from typing import NoReturn
 from xent._errors import XentError
 from xent.cli._extras import require
 
-OK, USAGE, INTERRUPTED, TERMINATED, BROKEN_PIPE = 0, 2, 130, 143, 141
+OK, REFUSED, INTERRUPTED, TERMINATED = 0, 2, 130, 143
 
 
 def main() -> NoReturn:
@@ -28,10 +27,6 @@ def run(arguments: Sequence[str]) -> int:
     except KeyboardInterrupt:
         print("xent: interrupted; nothing was written", file=sys.stderr)
         return INTERRUPTED
-    except BrokenPipeError:
-        # Python flushes stdout once more at exit; let that go nowhere.
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-        return BROKEN_PIPE
 
 
 def _run(arguments: Sequence[str]) -> int:
@@ -45,14 +40,13 @@ def _run(arguments: Sequence[str]) -> int:
         app(arguments, exit_on_error=False, print_error=False)
     except CycloptsError as error:
         return _refused(f"{str(error).rstrip('.')}. See: xent fit --help")
-    sys.stdout.flush()
     return OK
 
 
 def _refused(message: str) -> int:
     """One line on stderr."""
     print("xent:", " ".join(message.split()), file=sys.stderr)
-    return USAGE
+    return REFUSED
 
 
 def _terminated(signum: int, frame: FrameType | None) -> None:

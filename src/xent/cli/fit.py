@@ -60,18 +60,22 @@ def fit(
     """Train, judge, write the outputs, and print the result; `HELP` is the manual."""
     require("learn", "data", "report")
     from xent.cli._outputs import check_writable, write_outputs
+    from xent.learn._plan import Plan, check_plan
+    from xent.learn._split import stratified_split
     from xent.learn._table import digits_table, read_table
-
-    source = digits_table(target) if table is None else read_table(table, target, drop)
-    check_writable(out)
-    # What follows loads scikit-learn, which takes longer than to refuse a table.
-    from xent.cli._console import print_report, watching
-    from xent.learn._experiment import Plan, run
 
     both = loss == "both"
     losses = ("cross-entropy", "squared-error") if both else (loss,)
     plan = Plan(losses, l2, solver or ("gd" if both else "lbfgs"), learning_rate, max_iter, test_fraction, seed)
+    check_plan(plan)
+    source = digits_table(target) if table is None else read_table(table, target, drop)
+    split = stratified_split(source, test_fraction, seed)
+    check_writable(out)
+    # What follows loads scikit-learn, which takes longer than to refuse a table.
+    from xent.cli._console import print_report, watching
+    from xent.learn._experiment import run
+
     with watching() as watch:
-        experiment = run(source, plan, watch)
+        experiment = run(source, split, plan, watch)
     write_outputs(experiment, out)
     print_report(experiment, out)

@@ -1,22 +1,21 @@
-"""One experiment: split a table, train on one part, judge on both."""
+"""One experiment: train on one part of a table, judge on both."""
 
 import math
 import warnings
 from collections.abc import Callable, Generator
 from contextlib import contextmanager
 from dataclasses import dataclass
-from typing import Any, Literal
 
 import numpy as np
 import numpy.typing as npt
 
 from xent import information
-from xent._errors import ArgumentError
 from xent.functional.from_probabilities import nll_loss
 from xent.learn._objective import LossName
-from xent.learn._parameters import check_parameters
+from xent.learn._plan import Plan
 from xent.learn._sklearn import ConvergenceWarning
 from xent.learn._solvers import Callback
+from xent.learn._split import Split
 from xent.learn._table import Table
 from xent.learn.softmax_regression import SoftmaxRegression
 
@@ -25,34 +24,6 @@ Labels = npt.NDArray[np.intp]
 
 # p of a wrong row's class is e^-15 at the saturated start: cross-entropy pulls with 1 − p = 1, squared error with p(1−p).
 SATURATED_LOGIT = 15.0
-
-
-@dataclass(frozen=True, slots=True)
-class Plan:
-    """How to train and judge; ``max_iter`` is a budget for both losses where there are two."""
-
-    losses: tuple[LossName, ...]
-    l2: float
-    solver: Literal["lbfgs", "gd"]
-    learning_rate: float | None
-    max_iter: int
-    test_fraction: float
-    seed: int
-
-    @property
-    def saturated_start(self) -> bool:
-        """Two losses are compared from the same confidently wrong start; one starts from zero weights."""
-        return len(self.losses) > 1
-
-
-@dataclass(frozen=True, slots=True)
-class Split:
-    """Class codes (N,) and sorted class names (C,), and the rows of the two parts."""
-
-    labels: Labels
-    classes: npt.NDArray[Any]
-    train: npt.NDArray[np.intp]
-    test: npt.NDArray[np.intp]
 
 
 @dataclass(frozen=True, slots=True)
@@ -82,25 +53,8 @@ class Experiment:
         return self.models[self.plan.losses[0]]
 
 
-def check_plan(plan: Plan) -> None:
-    """Raise ArgumentError for the first number of the plan that breaks its rule."""
-    check_parameters(_model(plan, plan.losses[0]).get_params(deep=False))
-    if not 0.0 < plan.test_fraction < 1.0:
-        raise ArgumentError("test_fraction must lie between 0 and 1", f"it is {plan.test_fraction}", "Try 0.25.")
-    if plan.seed < 0:
-        raise ArgumentError("seed must be at least 0", f"it is {plan.seed}", "Try 0.")
-    if plan.learning_rate is not None and plan.solver == "lbfgs":
-        found = f"it is {plan.learning_rate} and the solver is 'lbfgs', which finds its own steps"
-        raise ArgumentError("learning_rate belongs to the solver 'gd'", found, "Add --solver gd, or leave it out.")
-    if plan.saturated_start and plan.solver != "gd":
-        found = f"the solver is {plan.solver!r}"
-        raise ArgumentError("the two losses are compared by plain gradient descent", found, "Leave --solver out.")
-
-
-def run(table: Table, plan: Plan, watch: Callable[[LossName], Callback]) -> Experiment:
-    """Split, train with each loss of the plan, and score; ``watch(loss)`` gives the callback that follows a training."""
-    check_plan(plan)
-    split = stratified_split(table, plan.test_fraction, plan.seed)
+def run(table: Table, split: Split, plan: Plan, watch: Callable[[LossName], Callback]) -> Experiment:
+    """Train with each loss of the plan and score; ``watch(loss)`` gives the callback that follows a training."""
     start = _saturated_start(split, table.features.shape[1]) if plan.saturated_start else {}
     models: dict[LossName, SoftmaxRegression] = {}
     with _unwarned():
@@ -110,24 +64,6 @@ def run(table: Table, plan: Plan, watch: Callable[[LossName], Callback]) -> Expe
             model.column_names_ = table.columns
     scores = [_score(loss, model, table, split) for loss, model in models.items()]
     return Experiment(table, plan, split, models, [*scores, *_baselines(split)])
-
-
-def stratified_split(table: Table, test_fraction: float, seed: int) -> Split:
-    """Rows of every class in the given proportion, at least one of each on either side, chosen by the seed."""
-    classes, labels, counts = np.unique(table.target, return_inverse=True, return_counts=True)
-    if len(classes) < 2:
-        found = f"all {len(labels)} rows of {table.target_name!r} hold {classes[0].item()!r}"
-        raise ArgumentError("a classifier needs at least 2 classes", found, "Add rows of another class.")
-    if counts.min() < 2:
-        rare = classes[counts < 2]
-        found = f"class {rare[0].item()!r} of {table.target_name!r} has 1 row ({len(rare)} such of {len(classes)} classes)"
-        remedy = "Add rows, or merge or remove rare classes; if the target is a measured number, group it into classes."
-        raise ArgumentError("every class needs 2 rows, one to train on and one to test on", found, remedy)
-    generator, test = np.random.default_rng(seed), np.zeros(len(labels), dtype=np.bool_)
-    for code, count in enumerate(counts):
-        share = min(max(round(test_fraction * count), 1), count - 1)
-        test[generator.permutation(np.flatnonzero(labels == code))[:share]] = True
-    return Split(labels, classes, np.flatnonzero(~test), np.flatnonzero(test))
 
 
 def _model(plan: Plan, loss: LossName) -> SoftmaxRegression:

@@ -72,8 +72,7 @@ def read(cls: type[SoftmaxRegression], path: str | os.PathLike[str]) -> SoftmaxR
         moments, wide = document["standardisation"], (model.coef_.shape[1],)
         model.mean_ = None if moments is None else _numbers(moments, "mean", wide)
         model.scale_ = None if moments is None else _numbers(moments, "scale", wide)
-        names = document["columns"]
-        model.column_names_ = None if names is None else tuple(np.array(names, dtype=object).reshape(wide))
+        model.column_names_ = _names(document["columns"], wide[0])
     except (KeyError, TypeError, ValueError) as error:
         _refuse(path, f"it does not fit together ({type(error).__name__}: {error})", "Save the model again.")
     return model
@@ -109,6 +108,13 @@ def _numbers(document: Mapping[str, Any], name: str, shape: tuple[int, ...]) -> 
     if not np.isfinite(array).all():
         raise ValueError(f"{name} is not finite")
     return array
+
+
+def _names(names: list[str] | None, columns: int) -> tuple[str, ...] | None:
+    """Column names, as many as there are columns, or None."""
+    if names is not None and len(names) != columns:
+        raise ValueError(f"{len(names)} column names for {columns} columns")
+    return None if names is None else tuple(names)
 
 
 def _kind(classes: Array) -> str:

@@ -10,7 +10,6 @@ import numpy.typing as npt
 
 from xent._errors import ArgumentError, ShapeError
 from xent.learn._objective import ROW_LOSSES
-from xent.learn._sklearn import given_class_weights
 
 FloatArray = npt.NDArray[np.float64]
 
@@ -46,8 +45,9 @@ RULES: dict[str, tuple[Callable[[Any], bool], str, str]] = {
 
 
 def check_parameters(parameters: Mapping[str, Any]) -> None:
-    """Raise ArgumentError for the first parameter of `SoftmaxRegression` that breaks its rule."""
-    for name, (holds, rule, remedy) in RULES.items():
+    """Raise ArgumentError for the first of these parameters of `SoftmaxRegression` that breaks its rule."""
+    for name in (name for name in RULES if name in parameters):
+        holds, rule, remedy = RULES[name]
         if not holds(parameters[name]):
             raise ArgumentError(f"{name} must be {rule}", f"it is {parameters[name]!r}", remedy)
 
@@ -84,6 +84,8 @@ def class_weights(class_weight: object, classes: npt.NDArray[Any], labels: npt.N
     if class_weight is None:
         return np.ones(len(classes))
     if isinstance(class_weight, Mapping):
+        from xent.learn._sklearn import given_class_weights
+
         return _finite_class_weights(given_class_weights(cast(Mapping[Any, float], class_weight), classes), classes)
     mass = np.bincount(labels, weights=rows, minlength=len(classes))
     # A class without weight has no row that its class weight could reach.

@@ -81,13 +81,19 @@ def given_class_weights(class_weight: Mapping[Any, float], classes: AnyArray) ->
 
 def moments(features: AnyArray, row_weights: FloatArray) -> tuple[FloatArray, FloatArray]:
     """Weighted mean and standard deviation of each column, (D,) each; a constant column has scale 1."""
-    scaler = StandardScaler().fit(features, sample_weight=row_weights)
-    return np.asarray(scaler.mean_, np.float64), np.asarray(scaler.scale_, np.float64)
+    with np.errstate(over="ignore", invalid="ignore"):
+        scaler = StandardScaler().fit(features, sample_weight=row_weights)
+    mean, scale = np.asarray(scaler.mean_, np.float64), np.asarray(scaler.scale_, np.float64)
+    bad = np.flatnonzero(~np.isfinite(scale))
+    if bad.size:
+        found = f"column {bad[0]} has {scale[bad[0]]} ({bad.size} such columns)"
+        raise ArgumentError("standard deviations must be finite", found, "Rescale the features.")
+    return mean, scale
 
 
 def warn_unconverged(message: str) -> None:
     """scikit-learn's ConvergenceWarning, at the line that called ``fit``."""
-    warnings.warn(message, ConvergenceWarning, stacklevel=3)
+    warnings.warn(message, ConvergenceWarning, stacklevel=4)
 
 
 def blas_threads(multiplications: int) -> AbstractContextManager[object]:

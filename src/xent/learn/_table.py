@@ -52,7 +52,6 @@ def read_table(path: Path, target: str | None, dropped: Sequence[str] = ()) -> T
             (the first is 1) and value.
     """
     table = _read(path)
-    _check_names(table, path)
     if target is None:
         raise ArgumentError("a table needs --target COLUMN", f"{path} has {_listed(table.column_names)}", "Name one of them.")
     for option, column in [("--target", target), *(("--drop", name) for name in dropped)]:
@@ -68,7 +67,7 @@ def read_table(path: Path, target: str | None, dropped: Sequence[str] = ()) -> T
 
 def _read(path: Path) -> pa.Table:
     """The file as an Arrow table."""
-    readers: dict[str, Callable[[Path], pa.Table]] = {".csv": _read_csv, ".parquet": pa_parquet.read_table}
+    readers: dict[str, Callable[[Path], pa.Table]] = {".csv": _read_csv, ".parquet": _read_parquet}
     reader = readers.get(path.suffix.lower())
     if reader is None:
         found = f"{path} ends in {path.suffix!r}" if path.suffix else f"{path} has no extension"
@@ -77,19 +76,29 @@ def _read(path: Path) -> pa.Table:
         found = f"{path} is a directory" if path.is_dir() else f"there is no file {path}"
         raise ArgumentError("the table must be a file that exists", found, "Check the path.")
     try:
-        return reader(path)
+        table = reader(path)
+        _check_names(table, path)
+        return table
     except (pa.ArrowException, OSError, UnicodeDecodeError) as error:
-        reason = " ".join(str(error).split())
-        raise ArgumentError(
-            f"the table must be readable as {path.suffix.lower()}", f"{path} gives: {reason}", "Repair or convert the file."
-        ) from error
+        found = f"{path} gives: {' '.join(str(error).split()).rstrip('.')}"
+        raise ArgumentError(f"the table must be readable as {path.suffix.lower()}", found, "Repair or convert it.") from error
 
 
 def _read_csv(path: Path) -> pa.Table:
     """A CSV file whose first line names the columns."""
     if path.stat().st_size == 0:
         raise pa.ArrowInvalid("the file is empty")
-    return pa_csv.read_csv(path)
+    table = pa_csv.read_csv(path)
+    binary = [name for name, kind in zip(table.column_names, table.schema.types, strict=True) if pa.types.is_binary(kind)]
+    if binary:
+        raise pa.ArrowInvalid(f"column {binary[0]!r} is not UTF-8")
+    return table
+
+
+def _read_parquet(path: Path) -> pa.Table:
+    """A Parquet file; one whose columns share a name is read too."""
+    with pa_parquet.ParquetFile(path) as file:
+        return file.read()
 
 
 def _check_names(table: pa.Table, path: Path) -> None:
@@ -122,17 +131,29 @@ def _feature(name: str, column: pa.ChunkedArray) -> npt.NDArray[np.float64]:
     kind = column.type
     _check_complete(name, column, "Fill it, remove the row, or leave the column out with --drop.")
     if not (pa.types.is_floating(kind) or pa.types.is_integer(kind) or pa.types.is_boolean(kind) or pa.types.is_decimal(kind)):
-        found = f"column {name!r} holds {kind} such as {str(column[0].as_py())!r} in data row 1"
+        row = _first_text(column)
+        found = f"column {name!r} holds {kind} such as {str(column[row].as_py())!r} in data row {row + 1}"
         raise ArgumentError(
             "features must be numbers", found, f"Encode it as numbers, or leave it out with --drop {_quoted(name)}."
         )
-    values = column.cast(pa.uint8() if pa.types.is_boolean(kind) else pa.float64()).to_numpy().astype(np.float64)
+    # Unsafe as to precision only: integers above 2^53 are rounded.
+    values = column.cast(pa.uint8() if pa.types.is_boolean(kind) else pa.float64(), safe=False).to_numpy().astype(np.float64)
     bad = np.flatnonzero(~(np.abs(values) <= LARGEST_FEATURE))
     if bad.size:
         found = f"column {name!r} holds {values[bad[0]]} in data row {bad[0] + 1} ({bad.size} such rows)"
         rule = f"features must be finite and at most {LARGEST_FEATURE:g} in size"
         raise ArgumentError(rule, found, f"Repair it, remove the rows, or leave the column out with --drop {_quoted(name)}.")
     return values
+
+
+def _first_text(column: pa.ChunkedArray) -> int:
+    """The first row that holds no number; of a mixed column of a CSV file the cell that made it text."""
+    for row, value in enumerate(column.to_pylist()):
+        try:
+            float(value)
+        except (TypeError, ValueError):
+            return row
+    return 0
 
 
 def _classes(name: str, column: pa.ChunkedArray) -> npt.NDArray[Any]:

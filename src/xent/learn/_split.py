@@ -1,0 +1,40 @@
+"""Which rows to train on and which to test on."""
+
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from xent._errors import ArgumentError
+from xent.learn._table import Table
+
+Labels = npt.NDArray[np.intp]
+
+
+@dataclass(frozen=True, slots=True)
+class Split:
+    """Class codes (N,) and sorted class names (C,), and the rows of the two parts."""
+
+    labels: Labels
+    classes: npt.NDArray[Any]
+    train: npt.NDArray[np.intp]
+    test: npt.NDArray[np.intp]
+
+
+def stratified_split(table: Table, test_fraction: float, seed: int) -> Split:
+    """Rows of every class in the given proportion, at least one of each on either side, chosen by the seed."""
+    classes, labels, counts = np.unique(table.target, return_inverse=True, return_counts=True)
+    if len(classes) < 2:
+        found = f"all {len(labels)} rows of {table.target_name!r} hold {classes[0].item()!r}"
+        raise ArgumentError("a classifier needs at least 2 classes", found, "Add rows of another class.")
+    if counts.min() < 2:
+        rare = classes[counts < 2]
+        found = f"class {rare[0].item()!r} of {table.target_name!r} has 1 row ({len(rare)} such of {len(classes)} classes)"
+        remedy = "Add rows, or merge or remove rare classes; if the target is a measured number, group it into classes."
+        raise ArgumentError("every class needs 2 rows, one to train on and one to test on", found, remedy)
+    generator, test = np.random.default_rng(seed), np.zeros(len(labels), dtype=np.bool_)
+    for code, count in enumerate(counts):
+        share = min(max(round(test_fraction * count), 1), count - 1)
+        test[generator.permutation(np.flatnonzero(labels == code))[:share]] = True
+    return Split(labels, classes, np.flatnonzero(~test), np.flatnonzero(test))

@@ -1,0 +1,35 @@
+"""The command as a user runs it: a process of its own in a directory of its own."""
+
+import os
+import subprocess
+import sys
+from functools import partial
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parents[2]
+
+
+@pytest.fixture(scope="session")
+def environment():
+    """Nothing that would colour or widen what is printed; xent from this source tree; any Python warning is an error."""
+    kept = {name: value for name, value in os.environ.items() if name not in {"FORCE_COLOR", "NO_COLOR", "COLUMNS", "TERM"}}
+    return kept | {"PYTHONPATH": str(ROOT / "src"), "PYTHONWARNINGS": "error"}
+
+
+@pytest.fixture(scope="session")
+def run_xent(environment):
+    """Run ``xent`` in a directory with these arguments."""
+
+    def run(directory, *arguments):
+        command = [sys.executable, "-m", "xent.cli", *map(str, arguments)]
+        return subprocess.run(command, cwd=directory, env=environment, capture_output=True, text=True, timeout=300, check=False)
+
+    return run
+
+
+@pytest.fixture
+def xent_command(tmp_path, run_xent):
+    """Run ``xent`` in the test's directory."""
+    return partial(run_xent, tmp_path)

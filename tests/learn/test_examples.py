@@ -1,0 +1,44 @@
+"""The example scripts do what they say."""
+
+import os
+import re
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parents[2]
+
+
+@pytest.fixture
+def run_example(tmp_path):
+    """Run a script of ``examples/`` in the test's directory; any Python warning is an error."""
+    environment = os.environ | {"PYTHONPATH": str(ROOT / "src"), "PYTHONWARNINGS": "error"}
+
+    def run(name, *arguments):
+        command = [sys.executable, str(ROOT / "examples" / name), *arguments]
+        return subprocess.run(
+            command, cwd=tmp_path, env=environment, capture_output=True, text=True, timeout=300, check=True
+        ).stdout
+
+    return run
+
+
+def test_digits_by_hand(tmp_path, run_example):
+    said = run_example("digits_by_hand.py", "curve.svg")
+    assert "training rows: 2.3026 nats before the first step" in said
+    nats, bits, accuracy = map(float, re.search(r"test rows: +(\S+) nats = (\S+) bits, accuracy (\S+) %", said).groups())
+    assert nats < 0.3
+    assert bits == pytest.approx(nats / 0.6931, rel=1e-3)
+    assert accuracy > 93
+    assert (tmp_path / "curve.svg").read_text(encoding="utf-8").lstrip().startswith("<?xml")
+
+
+def test_own_table(tmp_path, run_example):
+    said = run_example("own_table.py")
+    assert "flowers.csv: 'species' from 4 features, 3 classes; 114 training and 36 test rows" in said
+    assert "columns: sepal_length, sepal_width, petal_length, petal_width" in said
+    assert re.search(r"first row: \{'setosa': (0\.9\d+|1\.0), 'versicolor'", said)
+    assert float(re.search(r"predictions\.parquet: (\S+)", said)[1]) < 1e-14
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["fitted", "flowers.csv"]
