@@ -1,0 +1,1 @@
+"""Named workloads, timed beside their peers and beside a copy of the same bytes: ``python -m bench``."""

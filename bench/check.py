@@ -1,0 +1,81 @@
+"""No time without agreement: xent's loss and gradient against the peer's, on the very data that is timed."""
+
+from dataclasses import dataclass, replace
+from typing import Any
+
+import numpy as np
+
+from bench import peers
+from bench.calls import ours
+from bench.inputs import Inputs
+from bench.problems import Workload
+
+LOSS_RTOL = 2e-5
+CHUNK = 1 << 22
+
+
+@dataclass(frozen=True)
+class Tolerance:
+    """``|x − y| ≤ relative·|y| + of_largest·max|y|`` for each number, and ``Σ|x − y| ≤ total·Σ|y|``."""
+
+    relative: float
+    of_largest: float
+    total: float
+
+
+TOLERANCES = {
+    "float32": Tolerance(1e-4, 3e-7, 2e-5),
+    # Both sides round once to the storage: one unit in the last place, and one subnormal of float16.
+    "float16": Tolerance(2**-10, 3e-4, 2**-10),
+    "bfloat16": Tolerance(2**-7, 3e-7, 2**-7),
+}
+
+
+def disagreement(workload: Workload, inputs: Inputs, backend: str | None = None) -> str | None:
+    """What differs between xent and its peer (its reference backend where there is no peer), or None."""
+    mine = _parts(ours(workload, inputs, backend)(), workload.with_grad)
+    truth = _parts(_truth(workload, inputs), workload.with_grad)
+    for what, x, y in zip(("result", "gradient"), mine, truth, strict=False):
+        difference = _scalar(float(x), float(y)) if x.ndim == 0 else _array(x, y, TOLERANCES[workload.dtype])
+        if difference is not None:
+            return f"{workload.function} on {workload.shape}: {what} {difference}"
+    return None
+
+
+def _truth(workload: Workload, inputs: Inputs) -> Any:
+    if peers.missing(workload):
+        return ours(replace(workload, fresh=True), inputs, "reference")()
+    if workload.dtype == "float32":
+        return peers.theirs(workload, inputs)()
+    # PyTorch's own mean of float16 or bfloat16 losses is off by up to a percent: the truth is its float32.
+    wide = replace(inputs, logits=inputs.logits.astype(np.float32))
+    loss, gradient = peers.theirs(workload, wide)()
+    return loss, _plain(gradient).astype(inputs.logits.dtype)
+
+
+def _parts(result: Any, with_grad: bool) -> list[np.ndarray]:
+    return [_plain(part) for part in (result if with_grad else (result,))]
+
+
+def _plain(value: Any) -> np.ndarray:
+    return np.asarray(value.detach().numpy() if hasattr(value, "detach") else value)
+
+
+def _scalar(x: float, y: float) -> str | None:
+    return None if abs(x - y) <= LOSS_RTOL * abs(y) + 1e-12 else f"is {x!r} where the peer has {y!r}"
+
+
+def _array(x: np.ndarray, y: np.ndarray, tolerance: Tolerance) -> str | None:
+    if x.shape != y.shape:
+        return f"has shape {x.shape} where the peer has {y.shape}"
+    pairs = [(x.reshape(-1)[i : i + CHUNK], y.reshape(-1)[i : i + CHUNK]) for i in range(0, x.size, CHUNK)]
+    largest = max(float(np.abs(b).max()) for _, b in pairs)
+    apart, total = 0.0, 0.0
+    for a, b in pairs:
+        a32, b32 = a.astype(np.float32), np.abs(b.astype(np.float32))
+        distance = np.abs(a32 - b.astype(np.float32))
+        if not (distance <= tolerance.relative * b32 + tolerance.of_largest * largest).all():
+            return f"differs by up to {float(distance.max()):.3g}; its largest number is {largest:.3g}"
+        apart += float(distance.sum(dtype=np.float64))
+        total += float(b32.sum(dtype=np.float64))
+    return None if apart <= tolerance.total * total else f"differs by {apart / total:.3g} of its sum"
