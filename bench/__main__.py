@@ -15,6 +15,8 @@ from bench.run import Plan, Result, Tell, run, run_first_calls
 QUICK = Plan(factors=(1.0,), effort=Effort(least=3, most=5, budget_s=1.0))
 WHOLE = Plan(factors=FACTORS, effort=Effort())
 TABLE_WIDTH = 230
+BUSY = 0.5
+"""Load average above which others are at work."""
 
 
 def arguments(given: Sequence[str]) -> argparse.Namespace:
@@ -66,10 +68,13 @@ def _tell(progress: Progress, task: int, name: str) -> Tell:
 def main(given: Sequence[str]) -> int:
     """Measure, print, and write if asked; 1 where numbers disagree or writing is refused."""
     asked, out, err = arguments(given), Console(), Console(stderr=True)
-    out.width = max(out.width, TABLE_WIDTH)
+    if not out.is_terminal:
+        out.width = TABLE_WIDTH
     try:
         commit = publish.clean_commit() if asked.write else machine.commit() or "unknown"
         description = machine.describe()
+        if description["load_before"] and description["load_before"] > BUSY:
+            err.print(f"The machine is busy (load {description['load_before']}): times will be too long.", style="yellow")
         results = measure(asked.rows or ROWS, QUICK if asked.quick else WHOLE, err)
         report.show(results, out)
         out.print(report.origin(commit, publish.today(), description), highlight=False)

@@ -44,7 +44,7 @@ def size(value: int | None) -> str:
 def goal(asked: Goal) -> str:
     """What is asked, as a person writes it."""
     parts = [
-        "" if asked.most_copies is None else f"≤ {asked.most_copies:g} copies",
+        "" if asked.most_copies is None else f"≤ {asked.most_copies:g} × copy",
         "" if asked.least_speedup is None else f"≥ {asked.least_speedup:g} × peer",
         "" if asked.most_s is None else f"≤ {seconds(asked.most_s)}",
     ]
