@@ -7,7 +7,11 @@ import numpy as np
 from xent._errors import ArgumentError, DTypeError, ShapeError
 from xent._typing import Array, Storage
 
-_STORAGE: dict[str, Storage] = {"float16": "float16", "bfloat16": "bfloat16", "float32": "float32", "float64": "float64"}
+_STORAGE: dict[np.dtype[Any], Storage] = {
+    np.dtype(np.float16): "float16",
+    np.dtype(np.float32): "float32",
+    np.dtype(np.float64): "float64",
+}
 
 
 def as_array(value: Any, name: str) -> Array:
@@ -25,20 +29,26 @@ def as_array(value: Any, name: str) -> Array:
 def as_floats(value: Any, name: str) -> tuple[Array, Storage]:
     """The array and its storage; integers are not logits, whatever their values."""
     array = as_array(value, name)
-    storage = _STORAGE.get(array.dtype.name)
+    storage = _STORAGE.get(array.dtype)
+    if storage is None and array.dtype.name == "bfloat16":
+        storage = "bfloat16"
     if storage is None:
-        raise DTypeError(
-            f"{name} must be float16, bfloat16, float32 or float64",
-            f"found {array.dtype}",
-            f"Were {name} and target swapped? Otherwise {name}.astype(numpy.float32)."
-            if array.dtype.kind in "iub"
-            else f"Convert {name} with astype.",
-        )
-    if not array.dtype.isnative:
-        raise DTypeError(
+        raise _no_floats(array, name)
+    return array, storage
+
+
+def _no_floats(array: Array, name: str) -> DTypeError:
+    if array.dtype.kind == "f" and not array.dtype.isnative:
+        return DTypeError(
             f"{name} must be in native byte order", f"found {array.dtype.str}", 'Use astype(dtype.newbyteorder("=")).'
         )
-    return array, storage
+    return DTypeError(
+        f"{name} must be float16, bfloat16, float32 or float64",
+        f"found {array.dtype}",
+        f"Were {name} and target swapped? Otherwise {name}.astype(numpy.float32)."
+        if array.dtype.kind in "iub"
+        else f"Convert {name} with astype.",
+    )
 
 
 def bits(array: Array, storage: Storage) -> Array:
@@ -50,6 +60,8 @@ def axis_of(axis: int, ndim: int, name: str) -> int:
     """A class axis in [0, ndim)."""
     if ndim == 0:
         raise ShapeError(f"{name} must have a class axis", "found a single number", "One row is shaped (C,).")
+    if type(axis) is int and -ndim <= axis < ndim:
+        return axis % ndim
     if isinstance(axis, bool) or not isinstance(axis, int | np.integer) or not -ndim <= axis < ndim:
         raise ArgumentError(f"axis must be a whole number in [{-ndim}, {ndim})", f"found {axis!r}", f"{name} has {ndim} axes.")
     return int(axis) % ndim

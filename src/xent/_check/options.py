@@ -40,6 +40,8 @@ def finite(value: Any, name: str) -> float:
 
 def ignored_label(value: Any) -> int:
     """ignore_index is any whole number."""
+    if type(value) is int:
+        return value
     if isinstance(value, bool) or not isinstance(value, int | np.integer):
         raise ArgumentError("ignore_index must be a whole number", f"found {value!r}", "-100 is the default.")
     return int(value)

@@ -14,9 +14,9 @@ def is_indices(target: Array, shape: tuple[int, ...], axis: int) -> bool:
     """True for class indices, False for probabilities; anything else is named for what it looks like."""
     rows = shape[:axis] + shape[axis + 1 :]
     kind = target.dtype.kind
-    if kind in "iu" and target.shape == rows:
+    if target.shape == rows and kind in "iu":
         return True
-    if (kind == "f" or target.dtype.name == "bfloat16") and target.shape == shape:
+    if target.shape == shape and (kind == "f" or target.dtype.name == "bfloat16"):
         return False
     raise _unfit(target, shape, rows, axis)
 
@@ -26,7 +26,7 @@ def labels(target: Any, classes: int, ignore_index: int) -> tuple[IndicesN, int]
 
     Read as unsigned, a negative label is huge: one maximum finds every bad row, and every ignored one.
     """
-    flat = np.ascontiguousarray(target).reshape(-1)
+    flat = target if target.ndim == 1 and target.flags.c_contiguous else np.ascontiguousarray(target).reshape(-1)
     if flat.dtype == np.int64:
         unsigned = flat.view(np.uint64)
     elif flat.dtype.kind == "i":
@@ -35,7 +35,7 @@ def labels(target: Any, classes: int, ignore_index: int) -> tuple[IndicesN, int]
     else:
         unsigned = flat.astype(np.uint64)
     hidden = 0 <= ignore_index < classes
-    if flat.size == 0 or (not hidden and unsigned.max() < classes):
+    if flat.size == 0 or (not hidden and np.maximum.reduce(unsigned) < classes):
         return unsigned.view(np.int64), 0
     if ignore_index < 0:
         ignored = unsigned.view(np.int64) == ignore_index if flat.dtype.kind == "i" else np.zeros(flat.size, bool)
@@ -77,9 +77,7 @@ def distributions(
         f"{found} ({int(bad.sum())} such rows)",
         remedy + ' validate="off" takes them as they are.',
     )
-    if validate == "raise":
-        raise error
-    warnings.warn(str(error), DistributionWarning, stacklevel=4)
+    _report(error, validate)
 
 
 def _worst(total: RowsN, lowest: RowsN, bad: Array) -> int:
@@ -89,18 +87,27 @@ def _worst(total: RowsN, lowest: RowsN, bad: Array) -> int:
     return int(np.argmax(np.where(bad, np.where(np.isnan(score), np.inf, score), -1.0)))
 
 
-def log_probabilities_only(highest: RowsN, counted: Array | None, tolerance: float, *, name: str) -> None:
+def log_probabilities_only(highest: RowsN, counted: Array | None, tolerance: float, *, name: str, validate: str) -> None:
     """Numbers that are at most 0, but for the rounding of a logarithm; NaN is left to give NaN."""
     good = ~(highest > tolerance)
     if counted is not None:
         good |= ~counted
-    if not good.all():
-        row = int(np.argmin(good))
-        raise DistributionError(
-            f"{name} must be at most 0",
-            f"row {row} holds {highest[row]:.9g} ({int((~good).sum())} such rows)",
-            "Logits belong to cross_entropy, probabilities to log_loss.",
-        )
+    if good.all():
+        return
+    row = int(np.argmin(good))
+    error = DistributionError(
+        f"{name} must be at most 0",
+        f"row {row} holds {highest[row]:.9g} ({int((~good).sum())} such rows)",
+        "Logits belong to cross_entropy, probabilities to log_loss.",
+    )
+    _report(error, validate)
+
+
+def _report(error: DistributionError, validate: str) -> None:
+    """Raise, or warn where the caller asked for warnings."""
+    if validate == "raise":
+        raise error
+    warnings.warn(str(error), DistributionWarning, stacklevel=6)
 
 
 def _bad_labels(flat: Array, bad: Array, classes: int, ignore_index: int) -> LabelError:

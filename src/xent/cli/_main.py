@@ -1,5 +1,6 @@
 """Entry of the command line: exit codes, one line per error, and nothing heavy imported before it is needed."""
 
+import os
 import signal
 import sys
 from collections.abc import Sequence
@@ -9,7 +10,7 @@ from typing import NoReturn
 from xent._errors import XentError
 from xent.cli._extras import require
 
-OK, REFUSED, INTERRUPTED, TERMINATED = 0, 2, 130, 143
+OK, PIPE_CLOSED, REFUSED, INTERRUPTED, TERMINATED = 0, 1, 2, 130, 143
 
 
 def main() -> NoReturn:
@@ -25,8 +26,12 @@ def run(arguments: Sequence[str]) -> int:
     except XentError as error:
         return _refused(str(error))
     except KeyboardInterrupt:
-        print("xent: interrupted; nothing was written", file=sys.stderr)
+        print("xent: interrupted; nothing is half written", file=sys.stderr)
         return INTERRUPTED
+    except BrokenPipeError:
+        # The reader of a pipe left. Python flushes stdout once more at exit; let that go nowhere.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return PIPE_CLOSED
 
 
 def _run(arguments: Sequence[str]) -> int:

@@ -5,6 +5,7 @@
 from __future__ import annotations
 
 import csv
+import logging
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -59,6 +60,8 @@ def _write_history(experiment: Experiment, path: Path) -> None:
 
 def _write_chart(experiment: Experiment, path: Path) -> None:
     """The learning curve; the same experiment gives the same bytes."""
+    # Matplotlib logs to stderr where it keeps its fonts, which says nothing about the picture.
+    logging.getLogger("matplotlib").setLevel(logging.ERROR)
     import matplotlib as mpl
 
     from xent.cli._chart import learning_curve

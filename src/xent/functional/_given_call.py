@@ -1,7 +1,6 @@
 """A checked call of a loss of probabilities or their logarithms."""
 
-from dataclasses import dataclass
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 
@@ -20,8 +19,7 @@ _ROUNDING = {"float16": 2.0**-10, "bfloat16": 2.0**-7, "float32": 2.0**-22, "flo
 """Two units in the last place of 1: what a logarithm of 1 may be off."""
 
 
-@dataclass(frozen=True, slots=True)
-class Options:
+class Options(NamedTuple):
     """The keyword options that travel together, unchecked."""
 
     axis: int = -1
@@ -34,8 +32,7 @@ class Options:
     backend: str | None = None
 
 
-@dataclass(frozen=True, slots=True)
-class Call:
+class Call(NamedTuple):
     """A checked call: the matrix, its target and weights, and how to reduce."""
 
     loss: FromLogProbs | FromProbs
@@ -98,7 +95,7 @@ def _refuse_others(
         return
     measured = dense.measure(kernel, matrix, source.storage)
     if logarithms:
-        log_probabilities_only(measured.highest, goal.counted, _ROUNDING[source.storage], name="log_probs")
+        log_probabilities_only(measured.highest, goal.counted, _ROUNDING[source.storage], name="log_probs", validate=validate)
         return
     tolerance = distribution_tolerance(source.classes, source.array.dtype.itemsize)
     distributions(measured, goal.counted, tolerance, name="probs", validate=validate, remedy=GIVEN_REMEDY)

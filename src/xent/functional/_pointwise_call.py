@@ -1,14 +1,13 @@
 """A checked call of a loss of one number at a time."""
 
-from dataclasses import dataclass
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 
 from xent._check.arrays import apart, as_array, as_floats, bits, buffer, not_negative, same_shape
 from xent._errors import ArgumentError, DistributionError, DTypeError, ShapeError
 from xent._typing import Array, Storage
-from xent.functional._rows import Loss, Reducer
+from xent.functional._rows import Loss, Reducer, rounded
 from xent.kernels.contract import Kernel, Pointwise
 from xent.kernels.select import choose
 from xent.losses.binary import BINARY_CROSS_ENTROPY
@@ -17,8 +16,7 @@ from xent.losses.regression import GAUSSIAN_NLL, HALF_LOG_TWO_PI, SQUARED_ERROR
 from xent.schedules import pointwise
 
 
-@dataclass(frozen=True, slots=True)
-class Call:
+class Call(NamedTuple):
     """A checked call of a pointwise loss."""
 
     loss: Pointwise
@@ -42,8 +40,7 @@ class Call:
         )
         if values is not None:
             return (values + dtype(self.constant) if self.constant else values)[()]
-        with np.errstate(over="ignore"):
-            return dtype(self.reducer.reduce_sum(value_sum + self.constant * self.inputs[0].size))
+        return rounded(self.reducer.reduce_sum(value_sum + self.constant * self.inputs[0].size), dtype)
 
 
 def prepare(

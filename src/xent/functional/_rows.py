@@ -1,7 +1,6 @@
 """From checked arguments to rows for a schedule, and from row values to what the caller asked for."""
 
-from dataclasses import dataclass
-from typing import Any, TypeAlias
+from typing import Any, NamedTuple, TypeAlias
 
 import numpy as np
 
@@ -17,8 +16,7 @@ Loss: TypeAlias = Any
 """A NumPy scalar, or an array shaped like the rows where ``reduction="none"``."""
 
 
-@dataclass(frozen=True, slots=True)
-class Input:
+class Input(NamedTuple):
     """The first argument: its matrix view, class axis and storage."""
 
     array: Array
@@ -70,8 +68,7 @@ def read_input(value: Any, axis: int, name: str) -> Input:
     return Input(array, storage, where)
 
 
-@dataclass(frozen=True, slots=True)
-class Target:
+class Target(NamedTuple):
     """Class indices, or probabilities; one of the two."""
 
     indices: Array | None
@@ -112,8 +109,7 @@ def matrix_bits(given: Input) -> Array:
     return given.matrix(bits(given.array, given.storage))
 
 
-@dataclass(frozen=True, slots=True)
-class Reducer:
+class Reducer(NamedTuple):
     """reduction, normalizer and empty, with the weight of all counted rows: the only place that knows a mean."""
 
     reduction: str
@@ -151,10 +147,18 @@ class Reducer:
 
     def reduce(self, values: RowsN, given: Input) -> Loss:
         """What the caller gets: rounded once to the loss's dtype."""
-        with np.errstate(over="ignore"):
-            if self.reduction == "none":
+        if self.reduction == "none":
+            with np.errstate(over="ignore"):
                 return values.reshape(given.row_shape).astype(given.loss_dtype)
-            return given.loss_dtype(self.reduce_sum(total(values)))
+        return rounded(self.reduce_sum(total(values)), given.loss_dtype)
+
+
+def rounded(value: float, dtype: type[np.floating[Any]]) -> Loss:
+    """A number in the loss's dtype; what float32 cannot hold is infinite."""
+    if abs(value) < 3e38:
+        return dtype(value)
+    with np.errstate(over="ignore"):
+        return dtype(value)
 
 
 def counted(target: Target, rows: int, weight: PerRow) -> float:

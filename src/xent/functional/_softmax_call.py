@@ -1,7 +1,7 @@
 """A checked call of a softmax-family loss: options, target, weights and reduction made ready for a schedule."""
 
-from dataclasses import dataclass, replace
-from typing import Any
+from dataclasses import replace
+from typing import Any, NamedTuple
 
 import numpy as np
 
@@ -17,8 +17,7 @@ from xent.losses.categorical import CategoricalLoss
 from xent.schedules import dense
 
 
-@dataclass(frozen=True, slots=True)
-class Call:
+class Call(NamedTuple):
     """A checked call: everything a schedule needs, and how to reduce what it returns."""
 
     given: _rows.Input
@@ -46,8 +45,7 @@ class Call:
         return self.reducer.reduce(values, given), gradient
 
 
-@dataclass(frozen=True, slots=True)
-class Options:
+class Options(NamedTuple):
     """The keyword options that travel together, unchecked."""
 
     axis: int = -1
@@ -112,7 +110,7 @@ def prepare(logits: Any, target: Any, o: Options) -> Call:
     )
     if weight is not None and goal.indices is not None:
         rows = _with_row_weights(rows, weight, smoothed=loss.label_smoothing > 0.0)
-    reducer = Reducer.checked(o.reduction, _rows.counted(goal, rows.count, rows.weight), o.normalizer, o.empty)
+    reducer = Reducer.checked(o.reduction, _rows.counted(goal, rows.number, rows.weight), o.normalizer, o.empty)
     return Call(given, kernel, rows, loss, reducer)
 
 
@@ -125,7 +123,7 @@ def _with_row_weights(rows: dense.Rows, weight: Array, *, smoothed: bool) -> den
     assert rows.target is not None
     per_row = np.where(rows.target < 0, 0.0, weight[np.maximum(rows.target, 0)])
     target = rows.target if smoothed else np.where(per_row == 0.0, np.int64(-1), rows.target)
-    return replace(rows, weight=per_row, target=target)
+    return rows._replace(weight=per_row, target=target)
 
 
 def divergence(logits: Any, target_probs: Any, o: Options) -> Call:
@@ -137,4 +135,4 @@ def divergence(logits: Any, target_probs: Any, o: Options) -> Call:
             "found class indices",
             "From an index the divergence is the cross-entropy itself: use cross_entropy.",
         )
-    return replace(call, loss=replace(call.loss, minus_target_entropy=True))
+    return call._replace(loss=replace(call.loss, minus_target_entropy=True))

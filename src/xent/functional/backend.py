@@ -3,6 +3,7 @@
 from typing import Any
 
 from xent._check.arrays import as_floats
+from xent._errors import ArgumentError
 from xent.kernels import select
 
 _POINTWISE = {
@@ -12,6 +13,7 @@ _POINTWISE = {
     "sigmoid": "sigmoid",
     "log_sigmoid": "log_sigmoid",
 }
+_ROWS = ("cross_entropy", "kl_divergence_loss", "nll_loss", "log_loss", "softmax", "log_softmax", "logsumexp")
 
 
 def explain_backend(logits: Any, *, function: str = "cross_entropy", backend: str | None = None) -> None:
@@ -28,7 +30,7 @@ def explain_backend(logits: Any, *, function: str = "cross_entropy", backend: st
         None; the reasons are printed, one line a backend.
 
     Raises:
-        ArgumentError: no backend has that name; lists the names.
+        ArgumentError: no backend, or no function, has that name; lists the names.
         BackendError: the named backend refuses; holds its reason.
         DTypeError: the array is not floats; names its dtype.
 
@@ -43,7 +45,11 @@ def explain_backend(logits: Any, *, function: str = "cross_entropy", backend: st
         `xent.kernels.contract`, what a backend promises.
     """
     _, storage = as_floats(logits, "logits")
-    pointwise = _POINTWISE.get(function.removesuffix("_and_grad"))
+    plain = function.removesuffix("_and_grad")
+    if plain not in _POINTWISE and plain not in _ROWS:
+        known = ", ".join((*_ROWS, *_POINTWISE))
+        raise ArgumentError("function must name a function of xent", f"found {function!r}", f"One of {known}.")
+    pointwise = _POINTWISE.get(plain)
     chosen = select.choose(backend, storage, pointwise).name
     for name in select.names():
         refusal = select.reason(name, storage, pointwise)

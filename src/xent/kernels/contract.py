@@ -13,14 +13,12 @@ whatever the row holds. A row with NaN, +inf, or nothing but −inf is NaN, and 
 """
 
 from collections.abc import Callable
-from dataclasses import dataclass
-from typing import Protocol
+from typing import NamedTuple, Protocol
 
 from xent._typing import Array, ClassesC, Floats, IndicesN, MatrixNC, PerRow, RowMeasure, RowsN, Storage
 
 
-@dataclass(frozen=True, slots=True)
-class Transform:
+class Transform(NamedTuple):
     """From logits x to z: ``softcap·tanh(scale·x / softcap)``, or ``scale·x`` where softcap is None."""
 
     scale: float = 1.0
@@ -32,8 +30,7 @@ class Transform:
         return self.scale == 1.0 and self.softcap is None
 
 
-@dataclass(frozen=True, slots=True)
-class Problem:
+class Problem(NamedTuple):
     """A block of rows whose last axis is contiguous, and everything a kernel needs to know of it."""
 
     logits: MatrixNC
@@ -49,8 +46,7 @@ class Problem:
     transform: Transform = Transform()
 
 
-@dataclass(frozen=True, slots=True)
-class Want:
+class Want(NamedTuple):
     """The statistics that cost extra and must be asked for."""
 
     smooth: bool = False
@@ -59,8 +55,7 @@ class Want:
     target_entropy: bool = False
 
 
-@dataclass(frozen=True, slots=True)
-class RowStatistics:
+class RowStatistics(NamedTuple):
     """What a loss may know of a row; each [N], in nats, exactly 0 at ignored rows."""
 
     peak: RowsN
@@ -86,8 +81,7 @@ class RowStatistics:
         return self.peak + self.excess
 
 
-@dataclass(frozen=True, slots=True)
-class RowCoefficients:
+class RowCoefficients(NamedTuple):
     """The gradient of a row: ``a·p − b·T − c·u − d·p·(log p + entropy)``; a number, or one a row."""
 
     a: PerRow
@@ -97,6 +91,8 @@ class RowCoefficients:
 
     def times(self, factor: PerRow) -> "RowCoefficients":
         """The same gradient times a number, or one number a row."""
+        if isinstance(factor, float) and factor == 1.0:
+            return self
         return RowCoefficients(self.a * factor, self.b * factor, self.c * factor, self.d * factor)
 
 
@@ -152,8 +148,7 @@ class Kernel(Protocol):
         ...
 
 
-@dataclass(frozen=True, slots=True)
-class PointwiseTask:
+class PointwiseTask(NamedTuple):
     """One flat block of numbers: the first input in storage dtype, the others likewise or float64."""
 
     inputs: tuple[Array, ...]
@@ -165,5 +160,5 @@ class PointwiseTask:
     factor: float = 1.0
 
 
-POINTWISE_BLOCK = 1 << 16
+POINTWISE_BLOCK = 1 << 18
 """Elements summed as one: a sum over blocks in order is the same for every number of threads."""

@@ -23,7 +23,7 @@ from xent._errors import ArgumentError
 
 # Below this many multiplications BLAS is faster on one thread. NumPy and SciPy bring a BLAS each, whose threads wait by
 # spinning and take the cores from each other: digits (1.1 million) fit in 0.13 s on one thread, in 1.1 s on two.
-SMALL_PRODUCT = 2**24
+SMALL_PRODUCT = 2**26
 
 # scikit-learn's defaults for features and target are strings, from which a type checker infers str.
 _validated: Callable[..., Any] = validate_data

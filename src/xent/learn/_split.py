@@ -33,8 +33,10 @@ def stratified_split(table: Table, test_fraction: float, seed: int) -> Split:
         found = f"class {rare[0].item()!r} of {table.target_name!r} has 1 row ({len(rare)} such of {len(classes)} classes)"
         remedy = "Add rows, or merge or remove rare classes; if the target is a measured number, group it into classes."
         raise ArgumentError("every class needs 2 rows, one to train on and one to test on", found, remedy)
-    generator, test = np.random.default_rng(seed), np.zeros(len(labels), dtype=np.bool_)
-    for code, count in enumerate(counts):
-        share = min(max(round(test_fraction * count), 1), count - 1)
-        test[generator.permutation(np.flatnonzero(labels == code))[:share]] = True
+    shares = np.clip(np.rint(test_fraction * counts), 1, counts - 1)
+    # Rows class by class, in random order within a class; the first of each class are for testing.
+    order = np.lexsort((np.random.default_rng(seed).random(len(labels)), labels))
+    place = np.arange(len(labels)) - (np.cumsum(counts) - counts)[labels[order]]
+    test = np.zeros(len(labels), dtype=np.bool_)
+    test[order] = place < shares[labels[order]]
     return Split(labels, classes, np.flatnonzero(~test), np.flatnonzero(test))

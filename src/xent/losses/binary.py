@@ -47,17 +47,22 @@ def log_sigmoid_slope(x: Floats) -> tuple[Floats]:
     return (sigmoid(-x),)
 
 
+def times(weight: Floats | float, value: Floats) -> Floats:
+    """``weight · value`` in which weight 0 gives 0, whatever the value: what counts nothing says nothing."""
+    return np.where(np.equal(weight, 0.0), 0.0, weight * value)
+
+
 def binary_cross_entropy(x: Floats, y: Floats, weight: Floats | float = 1.0, positive: Floats | float = 1.0) -> Floats:
     """``w·(positive·y·softplus(−x) + (1−y)·softplus(x))`` in nats; 0 · inf is 0."""
-    yes, no = positive * y * softplus(-x), (1.0 - y) * softplus(x)
-    return weight * (np.where(positive * y == 0.0, 0.0 * np.isnan(x), yes) + np.where(y == 1.0, 0.0, no))
+    yes = times(positive * y, softplus(-x))
+    return times(weight, yes + times(1.0 - y, softplus(x)))
 
 
 def binary_cross_entropy_slope(
     x: Floats, y: Floats, weight: Floats | float = 1.0, positive: Floats | float = 1.0
 ) -> tuple[Floats]:
     """``w·((1−y)·σ(x) − positive·y·σ(−x))``, which is ``σ(x) − y`` without weights."""
-    return (weight * ((1.0 - y) * sigmoid(x) - positive * y * sigmoid(-x)),)
+    return (times(weight, (1.0 - y) * sigmoid(x) - positive * y * sigmoid(-x)),)
 
 
 BINARY_CROSS_ENTROPY = PointwiseLoss("binary_cross_entropy", binary_cross_entropy, binary_cross_entropy_slope)

@@ -3,19 +3,19 @@
 import numpy as np
 
 from xent._typing import Floats
-from xent.losses.binary import PointwiseLoss
+from xent.losses.binary import PointwiseLoss, times
 
 HALF_LOG_TWO_PI = 0.9189385332046727
 
 
 def squared_error(x: Floats, y: Floats, weight: Floats | float = 1.0) -> Floats:
     """``w·(x − y)²`` in squared units of x."""
-    return weight * np.square(x - y)
+    return times(weight, np.square(x - y))
 
 
 def squared_error_slope(x: Floats, y: Floats, weight: Floats | float = 1.0) -> tuple[Floats]:
     """``2·w·(x − y)``."""
-    return (2.0 * weight * (x - y),)
+    return (times(weight, 2.0 * (x - y)),)
 
 
 def gaussian_nll(mean: Floats, y: Floats, var: Floats) -> Floats:

@@ -139,6 +139,15 @@ def scaled_exp(z, base, rounding, floor, factor, out):
 
 
 @njit(**EXACT)
+def scaled_exp_less(z, base, rounding, floor, factor, vector, share, out):
+    """``factor · e^(z − shift) − share · vector``."""
+    full_width()
+    for j in range(vector.shape[0]):
+        p = factor * exp_shifted(z[j] - base, rounding, floor)
+        out[j] = out.dtype.type(p - share * out.dtype.type(vector[j]))
+
+
+@njit(**EXACT)
 def subtract_scaled(out, factor, vector):
     """``out −= factor · vector``, rounded once."""
     full_width()

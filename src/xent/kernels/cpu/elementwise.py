@@ -69,8 +69,10 @@ def binary_chunk(x, y, weight, positive, factor, v, g):
         small = t * large
         here, there = (large if z >= zero else small), (small if z >= zero else large)
         loss = yes * ((down if yes != 0.0 else zero) + log) + no * ((up if no != 0.0 else zero) + log)
-        v[j] = weight[j] * loss
-        g[j] = g.dtype.type((factor * weight[j]) * (no * here - yes * there))
+        w = weight[j]
+        v[j] = w * (loss if w != 0.0 else 0.0)
+        slope = no * here - yes * there
+        g[j] = g.dtype.type((factor * w) * (slope if w != 0.0 else 0.0))
 
 
 @njit(**EXACT)
@@ -91,22 +93,27 @@ def plain_binary_chunk(x, y, factor, v, g):
         g[j] = g.dtype.type(factor * (no * here - yes * there))
 
 
-@njit(**EXACT)
-def square_chunk(x, y, factor, v, g):
-    """``(x − y)²`` in v, which float64 keeps from overflowing, and its derivative times factor in g."""
+@njit(**SUMMING)
+def square_chunk(x, y, factor, g):
+    """``Σ (x − y)²`` in float64, which does not overflow, and its derivative times factor in g."""
     full_width()
+    total = 0.0
     for j in range(x.shape[0]):
         d = widen(x[j]) - widen(y[j])
-        v[j] = float(d) * float(d)
+        total += float(d) * float(d)
         g[j] = g.dtype.type((factor + factor) * d)
+    return total
 
 
 @njit(**EXACT)
-def weigh_chunk(weight, v, g):
-    """Multiply values and derivatives by weights."""
-    for j in range(weight.shape[0]):
-        v[j] *= weight[j]
-        g[j] = g.dtype.type(g[j] * weight[j])
+def weighted_square_chunk(x, y, weight, factor, v, g):
+    """``w·(x − y)²`` in v, and its derivative times factor in g; 0 where w is 0."""
+    full_width()
+    for j in range(x.shape[0]):
+        d, w = float(widen(x[j])) - float(widen(y[j])), weight[j]
+        d = d if w != 0.0 else 0.0
+        v[j] = w * (d * d)
+        g[j] = g.dtype.type((factor + factor) * w * d)
 
 
 @njit(**EXACT)
@@ -140,6 +147,30 @@ def log_sigmoid_chunk(x, v):
         z = widen(x[j])
         down = -z if z < 0 else z * 0
         v[j] = -(down + log_one_plus(decay(z)))
+
+
+def built_in(gradient, start, stop, scratch):
+    """Where the derivatives of a chunk are built: the gradient itself if it is there and of the computing dtype."""
+
+
+@overload(built_in)
+def _built_in(gradient, start, stop, scratch):
+    if gradient.dtype == scratch.dtype:
+        return lambda gradient, start, stop, scratch: gradient[start:stop] if gradient.shape[0] else scratch[: stop - start]
+    return lambda gradient, start, stop, scratch: scratch[: stop - start]
+
+
+def delivered(built, gradient, start):
+    """Store derivatives that were built in scratch."""
+
+
+@overload(delivered)
+def _delivered(built, gradient, start):
+    def rounded(built, gradient, start):
+        for j in range(min(built.shape[0], gradient.shape[0])):
+            gradient[start + j] = narrow(built[j], gradient)
+
+    return (lambda built, gradient, start: None) if gradient.dtype == built.dtype else rounded
 
 
 @njit(**SUMMING)
@@ -177,10 +208,15 @@ def square(x, y, weight, values, gradient, factor, real):
     v, g, total = np.empty(CHUNK), np.empty(CHUNK, real.dtype), 0.0
     for c in range(0, x.shape[0], CHUNK):
         stop = min(x.shape[0], c + CHUNK)
-        n = stop - c
-        square_chunk(x[c:stop], y[c:stop], real.dtype.type(factor), v[:n], g[:n])
-        weigh_chunk(weight[c:stop], v[:n], g[:n])
-        total += settle(v[:n], g[:n], values, gradient, c)
+        n, f = stop - c, real.dtype.type(factor)
+        if weight.shape[0] or values.shape[0]:
+            w = weight[c:stop] if weight.shape[0] else np.ones(n)
+            weighted_square_chunk(x[c:stop], y[c:stop], w, f, v[:n], g[:n])
+            total += settle(v[:n], g[:n], values, gradient, c)
+            continue
+        built = built_in(gradient, c, stop, g)
+        total += square_chunk(x[c:stop], y[c:stop], f, built)
+        delivered(built, gradient, c)
     return total
 
 

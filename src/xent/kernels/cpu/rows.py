@@ -213,6 +213,18 @@ def gradient(
             blocks.finish(g, out[start:stop])
 
 
+@njit
+def build_less_target(z, g, shift, factor, probs, b, weight, start):
+    """``factor · p − b · T`` of a block, T times class weights where there are any."""
+    real = z.dtype.type
+    if weight.shape[0]:
+        build(z, g, shift, factor)
+        blocks.subtract_weighted(g, b, probs, weight[start : start + probs.shape[0]])
+        return
+    rounding, floor = magic(z, shift[1]), floor_of(z, shift[1])
+    blocks.scaled_exp_less(z, real(shift[0]), rounding, floor, real(factor), probs, real(b), g)
+
+
 @kernel
 def full_gradient(
     like, address, stride, out_address, out_stride, classes, scale, cap,
@@ -228,19 +240,20 @@ def full_gradient(
             blocks.fill(out, scratch.dtype.type(0.0 if t < 0 else np.nan))
             continue
         a, b, c, d = coefficients[:, i if per_row else 0]
-        shift = shift_for(scratch[0], peak[i])
+        # A single class is subtracted from itself, so that p is exactly 1.
+        shift = shift_for(scratch[0], peak[i]) if classes > 1 else (peak[i], 0.0)
         factor = a * math.exp(-beyond(peak[i], shift[0], shift[1]) - excess[i])
         stop = 0
         while stop < classes:
             start, stop = stop, min(classes, stop + BLOCK)
             z, g = staged(x[start:stop], scratch, scale, cap, False), written(out[start:stop], scratch)
-            build(z, g, shift, factor)
-            if classes == 1:
-                g[0] = scratch.dtype.type(a)
+            if t_address:
+                probs = row_at(t_like, t_address + i * t_stride, classes)[start:stop]
+                build_less_target(z, g, shift, factor, probs, b, weight, start)
+            else:
+                build(z, g, shift, factor)
             if start <= t < stop:
                 g[t - start] = scratch.dtype.type((a - b) + a * math.expm1(-surprisal[i]))
-            if t_address:
-                subtract_target(g, row_at(t_like, t_address + i * t_stride, classes)[start:stop], b, weight, start)
             if c != 0.0 and vector.shape[0]:
                 blocks.subtract_scaled(g, c, vector[start:stop])
             if d != 0.0:
@@ -248,15 +261,6 @@ def full_gradient(
             if not plain:
                 blocks.multiply(g, scratch[SLOPE])
             blocks.finish(g, out[start:stop])
-
-
-@njit
-def subtract_target(g, probs, b, weight, start):
-    """``b·T`` of a block, T times class weights where there are any."""
-    if weight.shape[0]:
-        blocks.subtract_weighted(g, b, probs, weight[start : start + probs.shape[0]])
-    else:
-        blocks.subtract_scaled(g, b, probs)
 
 
 @kernel

@@ -43,27 +43,34 @@ def scratch(dtype: type, classes: int) -> Array:
 
 
 @njit
+def load_lanes(x, step, j, z):
+    """Class j of as many rows as z has lanes."""
+    full_width()
+    for r in range(z.shape[0]):
+        z[r] = widen(x[r * step + j])
+
+
+@njit
 def load(like, address, stride, classes, lanes, tile):
-    """Transpose a tile of rows; lanes beyond the last row repeat it, so that every tile runs the same code."""
-    for r in range(TILE):
-        x = row_at(like, address + min(r, lanes - 1) * stride, classes)
-        for j in range(classes):
-            tile[j, r] = widen(x[j])
+    """Transpose a tile of rows; lanes beyond the last row hold zeros."""
+    step = stride // like.itemsize
+    x = row_at(like, address, (lanes - 1) * step + classes)
+    if lanes < TILE:
+        tile[:classes] = 0
+    for j in range(classes):
+        load_lanes(x, step, j, tile[j, :lanes])
 
 
 @njit(**EXACT)
-def peaks(tile, classes, first):
-    """Each lane's maximum, and the class that first reaches it."""
+def peaks(tile, classes):
+    """Each lane's maximum."""
     full_width()
     peak = tile[PEAKS]
-    for r in range(TILE):
-        peak[r], first[r] = tile[0, r], 0
+    peak[:] = tile[0]
     for j in range(1, classes):
         z = tile[j]
         for r in range(TILE):
-            above = z[r] > peak[r]
-            peak[r] = z[r] if above else peak[r]
-            first[r] = j if above else first[r]
+            peak[r] = z[r] if z[r] > peak[r] else peak[r]
 
 
 @njit(**EXACT)
@@ -79,47 +86,49 @@ def shifts(tile, values, halvings):
 
 
 @njit(**EXACT)
-def rests(tile, classes, first, rest):
-    """Each lane's ``Σ e^(z − shift)`` over all classes but the one that first reaches the peak."""
+def rests(tile, classes, equal, rest):
+    """Each lane's ``Σ e^(z − shift)`` over the classes below the peak, and how many reach it."""
     full_width()
-    base, rounding, floor, total = tile[BASES], tile[ROUNDINGS], tile[FLOORS], tile[SUMS]
-    rest[:] = 0.0
+    peak, base, rounding, floor, total = tile[PEAKS], tile[BASES], tile[ROUNDINGS], tile[FLOORS], tile[SUMS]
+    rest[:], equal[:] = 0.0, 0.0
     for group in range(0, classes, GROUP):
         total[:] = 0.0
         for j in range(group, min(classes, group + GROUP)):
             z = tile[j]
             for r in range(TILE):
-                d = floor[r] if first[r] == j else z[r] - base[r]
+                d = floor[r] if z[r] == peak[r] else z[r] - base[r]
                 total[r] += exp_shifted(d, rounding[r], floor[r])
+            for r in range(TILE):
+                equal[r] += 1.0 if z[r] == peak[r] else 0.0
         for r in range(TILE):
             rest[r] += float(total[r])
 
 
 @njit(**EXACT)
-def excesses(tile, halvings, rest, excess):
-    """Each lane's ``log1p(rest / e^peak)``."""
+def excesses(tile, halvings, equal, rest, excess):
+    """Each lane's ``log1p(rest / e^peak)``, further classes at the peak counted in."""
     full_width()
     peak, base = tile[PEAKS], tile[BASES]
     for r in range(TILE):
         own = exp_double(beyond(float(peak[r]), float(base[r]), halvings[r]))
         finite = abs(float(peak[r])) < np.inf
-        excess[r] = log_plus(rest[r] / own) if finite else np.nan
+        excess[r] = log_plus(rest[r] / own + (equal[r] - 1.0)) if finite else np.nan
 
 
 @kernel
 def statistics(like, address, stride, classes, target, tile, out):
     """Into out [3, N]: peak, excess, surprisal of the index target; zeros where ignored."""
     full_width()
-    first, halvings = np.empty(TILE, np.int32), np.empty(TILE)
-    rest, excess, values = np.empty(TILE), np.empty(TILE), np.empty(TILE)
+    lanes_of = np.empty((5, TILE))
+    halvings, equal, rest, excess, values = lanes_of[0], lanes_of[1], lanes_of[2], lanes_of[3], lanes_of[4]
     for begin in range(0, out.shape[1], TILE):
         lanes = min(TILE, out.shape[1] - begin)
         load(like, address + begin * stride, stride, classes, lanes, tile)
-        peaks(tile, classes, first)
+        peaks(tile, classes)
         values[:] = tile[PEAKS]
         shifts(tile, values, halvings)
-        rests(tile, classes, first, rest)
-        excesses(tile, halvings, rest, excess)
+        rests(tile, classes, equal, rest)
+        excesses(tile, halvings, equal, rest, excess)
         for r in range(lanes):
             i, t = begin + r, target[begin + r] if target.shape[0] else np.int64(0)
             peak, over, gap = (values[r], excess[r], values[r] - float(tile[t, r])) if t >= 0 else (0.0, 0.0, 0.0)
@@ -155,12 +164,20 @@ def spread(source, begin, lanes, lane_values):
 
 
 @njit
+def put_lanes(z, step, j, x):
+    """Class j back into its rows."""
+    full_width()
+    for r in range(z.shape[0]):
+        x[r * step + j] = narrow(z[r], x)
+
+
+@njit
 def put(like, address, stride, classes, lanes, tile):
     """Transpose a tile back into its rows."""
-    for r in range(lanes):
-        out = row_at(like, address + r * stride, classes)
-        for j in range(classes):
-            out[j] = narrow(tile[j, r], out)
+    step = stride // like.itemsize
+    x = row_at(like, address, (lanes - 1) * step + classes)
+    for j in range(classes):
+        put_lanes(tile[j, :lanes], step, j, x)
 
 
 @kernel

@@ -82,6 +82,9 @@ def set_num_threads(count: int | None) -> None:
 def for_each(work: Callable[[Item], None], items: Iterable[Item]) -> None:
     """Call work on every item, on this thread and on idle workers; the first exception is raised when all have stopped."""
     waiting = list(items)
+    if len(waiting) == 1:
+        work(waiting[0])
+        return
     helpers = min(get_num_threads(), len(waiting)) - 1
     if helpers < 1 or getattr(_inside, "worker", False):
         for item in waiting:
