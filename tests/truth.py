@@ -197,11 +197,12 @@ def weigh(weights: Floats, values: Floats) -> Floats:
 
 
 def bend(x: Floats, softcap: float | None, scale: float) -> tuple[Floats, Floats]:
-    """z and dz/dx; the slope of tanh as 1/cosh², which does not cancel."""
+    """z and dz/dx, the slope of tanh as 1/cosh², which does not cancel; an infinite logit is a mask and is not bent."""
     with np.errstate(all="ignore"):
         if softcap is None:
             return x * scale, np.full_like(x, scale)
-        return softcap * np.tanh(x * scale / softcap), scale / np.cosh(x * scale / softcap) ** 2
+        z = np.where(np.isinf(x), x * scale, softcap * np.tanh(x * scale / softcap))
+        return z, scale / np.cosh(x * scale / softcap) ** 2
 
 
 def focal_value_and_slope(s: Floats, gamma: float) -> tuple[Floats, Floats]:
@@ -238,7 +239,8 @@ class Goal:
     pull: Floats
     """``mass·p − T``, [N, C]."""
     pull_size: Floats
-    """The sum of what is subtracted there."""
+    """The sum of what is subtracted there; ``1 − p`` of an index."""
+    T: Floats
     surprisal: Floats
     whole: Floats
     mass: Floats
@@ -247,10 +249,11 @@ class Goal:
 
 def index_goal(soft: Softmax, label: npt.NDArray[np.int64], w: Floats) -> Goal:
     """The target is one class; 1 − p of that class is a sum over the others."""
-    pull, nothing = soft.p.copy(), np.zeros_like(soft.peak)
+    pull, onehot, nothing = soft.p.copy(), np.zeros_like(soft.p), np.zeros_like(soft.peak)
     np.put_along_axis(pull, label[:, None], -soft.miss(label), 1)
+    np.put_along_axis(onehot, label[:, None], 1.0, 1)
     surprisal = np.take_along_axis(soft.surprisals, label[:, None], 1)
-    return Goal(pull, np.abs(pull), surprisal, w[label][:, None], nothing + 1.0, nothing)
+    return Goal(pull, np.abs(pull), onehot, surprisal, w[label][:, None], nothing + 1.0, nothing)
 
 
 def soft_goal(soft: Softmax, y: Floats, w: Floats) -> Goal:
@@ -259,7 +262,7 @@ def soft_goal(soft: Softmax, y: Floats, w: Floats) -> Goal:
     mass = weighted.sum(axis=1, keepdims=True)
     entropy = -weigh(weighted, np.log(np.where(y == 0.0, 1.0, y))).sum(axis=1, keepdims=True)
     surprisal = weigh(weighted, soft.surprisals).sum(axis=1, keepdims=True)
-    return Goal(mass * soft.p - weighted, mass * soft.p + weighted, surprisal, np.ones_like(mass), mass, entropy)
+    return Goal(mass * soft.p - weighted, mass * soft.p + weighted, weighted, surprisal, np.ones_like(mass), mass, entropy)
 
 
 def rows(logits: npt.ArrayLike, target: npt.ArrayLike, *, dtype: str = "float32", **options: Any) -> RowTruth:
@@ -295,7 +298,9 @@ def _values(o: Options, soft: Softmax, goal: Goal, u: Floats, dtype: str) -> tup
     unit, z_error = eps(dtype), 2.0 * _greatest(soft.z) if o.z_is_rounded else 0.0
     limit = 4.0 * (1.0 + o.focal) * ulp(value, computed_in(dtype)) + smallest_normal(dtype)
     limit = limit + unit * z_error * (kept * np.abs(steepness) * goal.mass + o.label_smoothing * u.sum())
-    limit = limit + unit * o.z_loss * goal.whole * 2.0 * np.abs(soft.lse) * (4.0 * soft.excess + z_error + np.abs(soft.peak) * (dtype == "float64"))
+    limit = limit + unit * o.z_loss * goal.whole * 2.0 * np.abs(soft.lse) * (
+        4.0 * soft.excess + z_error + np.abs(soft.peak) * (dtype == "float64")
+    )
     limit = limit + 4.0 * unit * goal.surprisal * o.minus_target_entropy
     if computed_in(dtype) == "float64":
         limit = limit + unit * np.abs(value) * _reach(soft)
@@ -315,6 +320,8 @@ def _gradients(o: Options, soft: Softmax, goal: Goal, u: Floats, slope: Floats, 
     exponent = np.where(np.isfinite(soft.surprisals), soft.surprisals, 0.0) + 4.0 * _greatest(soft.z) * o.z_is_rounded
     if dtype == "float64":
         exponent = exponent + _reach(soft) + np.abs(soft.peak)
+        # a·p − b at the target is (a − b) + a·expm1(−s), for which no dtype is wider; without z-loss a is b.
+        size = size + np.abs(strength) * goal.T * (o.z_loss > 0.0 or o.label_smoothing > 0.0)
     bent = 4.0 * abs(o.scale) * size if o.softcap is not None else 0.0
     limit = eps(dtype) * (size * np.abs(slope) * (4.0 * (1.0 + o.focal) + exponent) + bent)
     return gradient, limit + rounding(gradient, dtype)
