@@ -28,7 +28,7 @@ def number(value: Any, name: str, low: float, high: float = math.inf, *, open_lo
     good = isinstance(value, int | float | np.integer | np.floating) and not isinstance(value, bool)
     good = good and math.isfinite(value) and low <= value <= high and not (open_low and value == low)
     if not good:
-        interval = f"{'(' if open_low else '['}{low}, {high}{')' if high == math.inf else ']'}"
+        interval = f"{'(' if open_low or low == -math.inf else '['}{low}, {high}{')' if high == math.inf else ']'}"
         raise ArgumentError(f"{name} must be a number in {interval}", f"found {value!r}", f"See the formula of {name}.")
     return float(value)
 

@@ -1,6 +1,8 @@
 """Rules about targets: class indices shaped like the rows, or probabilities shaped like the logits."""
 
+import sys
 import warnings
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -107,7 +109,15 @@ def _report(error: DistributionError, validate: str) -> None:
     """Raise, or warn where the caller asked for warnings."""
     if validate == "raise":
         raise error
-    warnings.warn(str(error), DistributionWarning, stacklevel=6)
+    warnings.warn(str(error), DistributionWarning, stacklevel=_levels_to_caller())
+
+
+def _levels_to_caller() -> int:
+    """How many frames up the first one outside xent is: the line that a warning should name."""
+    package, level, frame = str(Path(__file__).parent.parent), 0, sys._getframe()
+    while frame is not None and frame.f_code.co_filename.startswith(package):
+        level, frame = level + 1, frame.f_back
+    return level
 
 
 def _bad_labels(flat: Array, bad: Array, classes: int, ignore_index: int) -> LabelError:
@@ -137,14 +147,14 @@ def _unfit(target: Array, shape: tuple[int, ...], rows: tuple[int, ...], axis: i
     """Name what the target looks like, and the one line that mends it."""
     rule = f"target must hold class indices shaped {rows} or probabilities shaped {shape}"
     found = f"found {target.dtype} shaped {target.shape}"
-    kind = target.dtype.kind
+    kind = "f" if target.dtype.name == "bfloat16" else target.dtype.kind
     if kind in "iub" and target.shape == shape:
         return DTypeError(rule, found, f"One-hot? Use target.argmax({axis}), or target.astype(float) for probabilities.")
     if target.shape == rows and kind == "f":
         return DTypeError(rule, found, "Class indices are whole numbers: target.astype(int), if they are labels.")
     if target.shape == rows and kind == "b":
         return DTypeError(rule, found, "Two classes? Use target.astype(int); for one logit a row, binary_cross_entropy.")
-    if kind not in "iufb" and target.dtype.name != "bfloat16":
+    if kind not in "iufb":
         return DTypeError(rule, found, "Map names to numbers first: numpy.unique(target, return_inverse=True)[1].")
     return ShapeError(rule, found, _shape_remedy(target.shape, shape, rows, axis))
 

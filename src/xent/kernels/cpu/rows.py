@@ -148,6 +148,13 @@ def row_entropy(z, peak, excess):
     return total * math.exp(-beyond(peak, base, halvings) - excess)
 
 
+@njit
+def z_at(x, target, scratch, scale, cap):
+    """z of one class, rounded as every other z of its row is."""
+    start = target // BLOCK * BLOCK
+    return float(staged(x[start : min(x.shape[0], start + BLOCK)], scratch, scale, cap, False)[target - start])
+
+
 @kernel
 def extras(like, address, stride, classes, scale, cap, target, rows, vector, want_entropy, want_rank, scratch, out):
     """Into out [3, N]: ``Σ u (lse − z)`` where a vector u is given, entropy and rank where asked; zeros where ignored."""
@@ -157,7 +164,7 @@ def extras(like, address, stride, classes, scale, cap, target, rows, vector, wan
         smooth, entropy, rank = 0.0, 0.0, 0.0
         if not (target.shape[0] and target[i] < 0):
             x, peak, excess = row_at(like, address + i * stride, classes), rows[PEAK, i], rows[EXCESS, i]
-            at_target, entropy = peak - (rows[SURPRISAL, i] - excess), excess
+            at_target, entropy = z_at(x, target[i] if target.shape[0] else np.int64(0), scratch, scale, cap), excess
             stop = 0
             while stop < classes:
                 start, stop = stop, min(classes, stop + BLOCK)
