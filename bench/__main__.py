@@ -47,10 +47,10 @@ def measure(rows: Sequence[str], plan: Plan, console: Console) -> list[Result]:
     chosen = [workload for workload in WORKLOADS if workload.row in rows]
     columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn())
     with Progress(*columns, console=console) as progress:
-        task = progress.add_task("", total=len(chosen) * len(plan.factors) + ("P9" in rows))
+        task = progress.add_task("", total=sum(len(plan.sizes(workload)) for workload in chosen) + ("P9" in rows))
         results = []
         for workload in chosen:
-            for factor in plan.factors:
+            for factor in plan.sizes(workload):
                 tell = _tell(progress, task, f"{workload.row} {workload.scaled(factor).shape}")
                 results.append(run(workload, factor, plan, tell))
                 progress.advance(task)

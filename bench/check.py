@@ -9,9 +9,10 @@ from bench import peers
 from bench.calls import ours
 from bench.inputs import Inputs
 from bench.problems import Workload
+from bench.threads import spread
 
 LOSS_RTOL = 2e-5
-CHUNK = 1 << 22
+CHUNK = 1 << 20
 
 
 @dataclass(frozen=True)
@@ -68,14 +69,20 @@ def _scalar(x: float, y: float) -> str | None:
 def _array(x: np.ndarray, y: np.ndarray, tolerance: Tolerance) -> str | None:
     if x.shape != y.shape:
         return f"has shape {x.shape} where the peer has {y.shape}"
-    pairs = [(x.reshape(-1)[i : i + CHUNK], y.reshape(-1)[i : i + CHUNK]) for i in range(0, x.size, CHUNK)]
-    largest = max(float(np.abs(b).max()) for _, b in pairs)
-    apart, total = 0.0, 0.0
-    for a, b in pairs:
-        a32, b32 = a.astype(np.float32), np.abs(b.astype(np.float32))
-        distance = np.abs(a32 - b.astype(np.float32))
-        if not (distance <= tolerance.relative * b32 + tolerance.of_largest * largest).all():
-            return f"differs by up to {float(distance.max()):.3g}; its largest number is {largest:.3g}"
-        apart += float(distance.sum(dtype=np.float64))
-        total += float(b32.sum(dtype=np.float64))
+    chunks = [(x.reshape(-1)[i : i + CHUNK], y.reshape(-1)[i : i + CHUNK]) for i in range(0, x.size, CHUNK)]
+    largest = max(spread(lambda pair: float(np.abs(pair[1]).max()), chunks))
+    found = spread(lambda pair: _chunk(*pair, tolerance, largest), chunks)
+    far = [distance for _, _, distance in found if distance is not None]
+    if far:
+        return f"differs by up to {max(far):.3g}; its largest number is {largest:.3g}"
+    apart, total = sum(a for a, _, _ in found), sum(b for _, b, _ in found)
     return None if apart <= tolerance.total * total else f"differs by {apart / total:.3g} of its sum"
+
+
+def _chunk(x: np.ndarray, y: np.ndarray, tolerance: Tolerance, largest: float) -> tuple[float, float, float | None]:
+    """Sums of distances and of sizes, and the greatest distance if one is too far; NaN is."""
+    truth = y.astype(np.float32)
+    distance, size = np.abs(x.astype(np.float32) - truth), np.abs(truth)
+    near = (distance <= tolerance.relative * size + tolerance.of_largest * largest).all()
+    sums = float(distance.sum(dtype=np.float64)), float(size.sum(dtype=np.float64))
+    return (*sums, None if near else float(distance.max()))

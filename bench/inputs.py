@@ -5,6 +5,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from bench.problems import Workload
+from bench.threads import spread
 
 POOL = 4_194_301
 """Random numbers drawn; larger arrays repeat them. A prime, so that no two rows are the same for any number of classes."""
@@ -40,9 +41,7 @@ def make(workload: Workload) -> Inputs:
     probs = workload.function == "log_loss"
     logits = _distributions(generator, shape) if probs else _normals(generator, shape, dtype)
     weight = generator.uniform(0.5, 2.0, workload.classes).astype(np.float32) if workload.weighted else None
-    buffer = np.empty_like(logits)
-    buffer.view(np.uint8).fill(0)
-    return Inputs(logits, _target(workload, generator), weight, buffer)
+    return Inputs(logits, _target(workload, generator), weight, _repeated(np.zeros(POOL, dtype), shape))
 
 
 def _target(workload: Workload, generator: np.random.Generator) -> np.ndarray | None:
@@ -67,13 +66,20 @@ def _normals(generator: np.random.Generator, shape: tuple[int, int], dtype: np.d
 
 
 def _distributions(generator: np.random.Generator, shape: tuple[int, int]) -> np.ndarray:
-    rows = _repeated(np.exp(_pool(generator, shape)), shape)
-    rows /= rows.sum(axis=1, keepdims=True, dtype=np.float64).astype(np.float32)
-    return rows
+    numbers = _repeated(np.exp(_pool(generator, shape)), shape)
+
+    def normalise(rows: np.ndarray) -> None:
+        rows /= rows.sum(axis=1, keepdims=True)
+
+    spread(normalise, np.array_split(numbers, max(1, numbers.size // POOL)))
+    return numbers
 
 
 def _repeated(pool: np.ndarray, shape: tuple[int, int]) -> np.ndarray:
     flat = np.empty(shape[0] * shape[1], pool.dtype)
-    for start in range(0, flat.size, pool.size):
+
+    def fill(start: int) -> None:
         flat[start : start + pool.size] = pool[: flat.size - start]
+
+    spread(fill, range(0, flat.size, pool.size))
     return flat.reshape(shape)

@@ -1,7 +1,7 @@
 """Run workloads: agreement first, then memory in processes of their own, then interleaved times."""
 
 from collections.abc import Callable, Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from importlib.util import find_spec
 
 from bench import memory, peers
@@ -78,6 +78,14 @@ class Plan:
     with_memory: bool = True
     backend: str | None = None
 
+    def sizes(self, workload: Workload) -> tuple[float, ...]:
+        """Times its rows that a workload is run; one without a goal is run once."""
+        return self.factors if workload.goal != Goal() else (1.0,)
+
+    def effort_at(self, factor: float) -> Effort:
+        """Fewer repetitions where a peer takes seconds."""
+        return replace(self.effort, least=min(2, self.effort.least)) if factor > 1.0 else self.effort
+
 
 def run(workload: Workload, factor: float, plan: Plan, tell: Tell = lambda _: None) -> Result:
     """Measure one workload at so many times its rows."""
@@ -116,7 +124,7 @@ def _timed(workload: Workload, plan: Plan, tell: Tell, known: dict) -> Result:
     calls = {"xent": ours(workload, inputs, plan.backend), "copy": copy(inputs)}
     if not peers.missing(workload):
         calls["peer"] = peers.theirs(workload, inputs)
-    return Result(**known, **interleaved(calls, plan.effort))
+    return Result(**known, **interleaved(calls, plan.effort_at(known["factor"])))
 
 
 def run_first_calls(shapes: Iterable[tuple[int, int]] = FIRST_CALL_SHAPES, tell: Tell = lambda _: None) -> list[Result]:
