@@ -20,7 +20,6 @@ from xent.learn._table import Table
 from xent.learn.softmax_regression import SoftmaxRegression
 
 FloatArray = npt.NDArray[np.float64]
-Labels = npt.NDArray[np.intp]
 
 # p of a wrong row's class is e^-15 at the saturated start: cross-entropy pulls with 1 − p = 1, squared error with p(1−p).
 SATURATED_LOGIT = 15.0
