@@ -32,9 +32,7 @@ def test_the_slope_of_the_loss_is_its_derivative() -> None:
     x, y = X[:81], Y[:81]
     for weight, positive in ((1.0, 1.0), (WEIGHT[:81], POSITIVE[:81])):
         slope = BINARY_CROSS_ENTROPY.derivatives(x, y, weight, positive)[0]
-        truth.assert_near(
-            slope, central(lambda v, w=weight, p=positive: BINARY_CROSS_ENTROPY.value(v, y, w, p), x), 3e-7
-        )
+        truth.assert_near(slope, central(lambda v, w=weight, p=positive: BINARY_CROSS_ENTROPY.value(v, y, w, p), x), 3e-7)
 
 
 def test_the_gradient_without_weights_is_p_minus_y() -> None:

@@ -81,9 +81,7 @@ def test_the_coefficients_of_each_loss_are_its_derivative(name: str, T: np.ndarr
     assert_coefficients_are_the_slope(value, coefficients, T, UNIFORM)
 
 
-@pytest.mark.parametrize(
-    ("smoothing", "zeta", "gamma"), list(itertools.product((0.0, 0.1, 1.0), (0.0, 1e-2), (0.0, 0.5, 2.0)))
-)
+@pytest.mark.parametrize(("smoothing", "zeta", "gamma"), list(itertools.product((0.0, 0.1, 1.0), (0.0, 1e-2), (0.0, 0.5, 2.0))))
 @pytest.mark.parametrize("weighted", [False, True])
 def test_the_coefficients_of_every_combination_are_its_derivative(
     smoothing: float, zeta: float, gamma: float, weighted: bool

@@ -30,7 +30,9 @@ def test_the_gaussian_loss_is_minus_the_logarithm_of_its_density() -> None:
 def test_its_slopes_are_its_derivatives() -> None:
     to_mean, to_var = regression.gaussian_nll_slopes(MEAN, Y, VAR)
     nll = regression.gaussian_nll
-    truth.assert_near(to_mean, (nll(MEAN + STEP, Y, VAR) - nll(MEAN - STEP, Y, VAR)) / (2.0 * STEP), 1e-6 * (1.0 + np.abs(to_mean)))
+    truth.assert_near(
+        to_mean, (nll(MEAN + STEP, Y, VAR) - nll(MEAN - STEP, Y, VAR)) / (2.0 * STEP), 1e-6 * (1.0 + np.abs(to_mean))
+    )
     rise = (nll(MEAN, Y, VAR + STEP / 10) - nll(MEAN, Y, VAR - STEP / 10)) / (STEP / 5)
     truth.assert_near(to_var, rise, 1e-6 * (1.0 + np.abs(to_var)))
 

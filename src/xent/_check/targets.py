@@ -49,12 +49,6 @@ def labels(target: Any, classes: int, ignore_index: int) -> tuple[IndicesN, int]
     return np.where(ignored, np.int64(-1), unsigned.view(np.int64)), int(np.count_nonzero(ignored))
 
 
-def distribution_tolerance(classes: int, itemsize: int) -> float:
-    """How far from 1 the sum of C rounded probabilities may lie: ``2·eps·√C + 8·eps``, eps of their dtype."""
-    eps = {2: 2.0**-8, 4: 2.0**-23, 8: 2.0**-52}[itemsize]
-    return eps * (8.0 + 2.0 * classes**0.5)
-
-
 TARGET_REMEDY = "Divide each row by its sum if counts were meant; are these logits?"
 GIVEN_REMEDY = "Logits belong to cross_entropy, log-probabilities to nll_loss."
 

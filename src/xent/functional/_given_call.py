@@ -6,7 +6,8 @@ import numpy as np
 
 from xent._check import options
 from xent._check.arrays import class_weights
-from xent._check.targets import GIVEN_REMEDY, distribution_tolerance, distributions, log_probabilities_only
+from xent._check.targets import GIVEN_REMEDY, distributions, log_probabilities_only
+from xent._check.tolerance import slack
 from xent._typing import Array, Empty, PerRow, Reduction, Validate
 from xent.functional import _rows
 from xent.functional._rows import Loss, Reducer
@@ -97,5 +98,5 @@ def _refuse_others(
     if logarithms:
         log_probabilities_only(measured.highest, goal.counted, _ROUNDING[source.storage], name="log_probs", validate=validate)
         return
-    tolerance = distribution_tolerance(source.classes, source.array.dtype.itemsize)
+    tolerance = slack(source.storage, source.classes)
     distributions(measured, goal.counted, tolerance, name="probs", validate=validate, remedy=GIVEN_REMEDY)

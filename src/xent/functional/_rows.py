@@ -6,7 +6,8 @@ import numpy as np
 
 from xent._check import options
 from xent._check.arrays import as_array, as_floats, axis_of, bits, has_classes
-from xent._check.targets import TARGET_REMEDY, distribution_tolerance, distributions, is_indices, labels
+from xent._check.targets import TARGET_REMEDY, distributions, is_indices, labels
+from xent._check.tolerance import ROUNDING_UNIT, slack
 from xent._typing import Array, PerRow, RowsN, Storage
 from xent.kernels.contract import Kernel
 from xent.losses.reduction import mean, per_unit, total
@@ -74,8 +75,8 @@ class Target(NamedTuple):
     indices: Array | None
     probs: Array | None
     ignored: int = 0
-    itemsize: int = 8
-    """Bytes of a probability as given, which bound how well rows can sum to 1."""
+    dtype: str = "float64"
+    """The dtype in which probabilities were given, which bounds how well rows can sum to 1."""
 
     @property
     def counted(self) -> Array | None:
@@ -86,13 +87,13 @@ class Target(NamedTuple):
 def read_target(target: Any, given: Input, ignore_index: int) -> Target:
     """The second argument: its kind decided by dtype and shape alone."""
     array = as_array(target, "target")
-    itemsize = array.dtype.itemsize
     if is_indices(array, given.array.shape, given.axis):
         indices, ignored = labels(array, given.classes, ignore_index)
         return Target(indices, None, ignored)
+    given_as = array.dtype.name if array.dtype.name in ROUNDING_UNIT else "float64"
     if array.dtype.name not in ("float32", "float64") or not array.dtype.isnative:
         array = array.astype(np.float32 if array.dtype.itemsize == 2 else np.float64)
-    return Target(None, given.matrix(array), itemsize=min(8, itemsize))
+    return Target(None, given.matrix(array), dtype=given_as)
 
 
 def check_target_probs(kernel: Kernel, target: Target, validate: str) -> None:
@@ -100,7 +101,7 @@ def check_target_probs(kernel: Kernel, target: Target, validate: str) -> None:
     if target.probs is None or validate == "off":
         return
     measured = dense.measure(kernel, target.probs, "float64" if target.probs.dtype.itemsize == 8 else "float32")
-    tolerance = distribution_tolerance(target.probs.shape[2], target.itemsize)
+    tolerance = slack(target.dtype, target.probs.shape[2])
     distributions(measured, None, tolerance, name="target", validate=validate, remedy=TARGET_REMEDY)
 
 

@@ -7,15 +7,13 @@ from typing import Any, NoReturn, SupportsIndex, TypeAlias
 import numpy as np
 from array_api_compat import array_namespace
 
+from xent._check.tolerance import ROUNDING_UNIT, slack
 from xent._errors import ArgumentError, DistributionError, DTypeError, ShapeError
 
 # Python has no static type for "an array of any array-API library".
 Array: TypeAlias = Any
 
 _NATS_PER = {"nat": 1.0, "bit": math.log(2.0), "hartley": math.log(10.0)}
-# Wider than the dtype's own unit in float32 and float64: long rows and large logits lose digits before they arrive, and
-# float64 rows often come from float32 ones or from six printed digits.
-_ROUNDING_UNIT = {"float16": 2.0**-10, "bfloat16": 2.0**-7, "float32": 2.0**-14, "float64": 2.0**-21}
 _TO_ROWS = "Counts become probabilities divided by their sum, logits by softmax, log-probabilities by exp."
 _TO_EVENTS = "A logit becomes a probability by the sigmoid, a log-probability by exp, a percentage divided by 100."
 _TO_NUMBERS = "A NaN often comes from 0/0 in a normalisation: mend or drop it where it arises."
@@ -30,43 +28,43 @@ def nats_per(unit: str) -> float:
 
 def open_events(p: Array) -> tuple[Any, Array]:
     """Namespace and array of probabilities of single events, each in [0, 1]."""
-    xp, [p], [unit] = _open(p=p)
-    _check_entries(xp, "p", p, 1.0 + _slack(unit, 1), _TO_EVENTS)
+    xp, [p], [dtype] = _open(p=p)
+    _check_entries(xp, "p", p, 1.0 + slack(dtype, 1), _TO_EVENTS)
     return xp, p
 
 
 def open_rows(p: Array, axis: int) -> tuple[Any, Array, int]:
     """Namespace, array and axis of distributions along that axis."""
-    xp, [p], [unit] = _open(p=p)
+    xp, [p], [dtype] = _open(p=p)
     (axis,) = _axes("p", p, (axis,))
-    _check_distribution(xp, "p", p, (axis,), unit)
+    _check_distribution(xp, "p", p, (axis,), dtype)
     return xp, p, axis
 
 
 def open_row_pairs(p: Array, q: Array, axis: int) -> tuple[Any, Array, Array, int]:
     """Namespace, two arrays of one shape and axis of distributions along that axis."""
-    xp, [p, q], units = _open(p=p, q=q)
+    xp, [p, q], dtypes = _open(p=p, q=q)
     if p.shape != q.shape:
         shapes = f"p is {tuple(p.shape)} and q is {tuple(q.shape)}"
         raise ShapeError("p and q must have the same shape", shapes, "Repeat the smaller one with broadcast_to if that is meant.")
     (axis,) = _axes("p", p, (axis,))
-    for name, array, unit in zip("pq", (p, q), units, strict=True):
-        _check_distribution(xp, name, array, (axis,), unit)
+    for name, array, dtype in zip("pq", (p, q), dtypes, strict=True):
+        _check_distribution(xp, name, array, (axis,), dtype)
     return xp, p, q, axis
 
 
 def open_tables(joint: Array, axis: Any) -> tuple[Any, Array, tuple[int, ...]]:
     """Namespace, array and two axes of joint distributions over those axes."""
-    xp, [joint], [unit] = _open(joint=joint)
+    xp, [joint], [dtype] = _open(joint=joint)
     axes = _axes("joint", joint, axis) if isinstance(axis, Sequence) else ()
     if not len(axes) == len(set(axes)) == 2:
         raise ShapeError("axis must name two axes of joint", f"it is {axis!r}", "A table has one axis for X and one for Y.")
-    _check_distribution(xp, "joint", joint, axes, unit)
+    _check_distribution(xp, "joint", joint, axes, dtype)
     return xp, joint, axes
 
 
-def _open(**named: Array) -> tuple[Any, list[Array], list[float]]:
-    """The common namespace; each array in the dtype it is computed in; the rounding unit of the dtype it came in."""
+def _open(**named: Array) -> tuple[Any, list[Array], list[str]]:
+    """The common namespace; each array in the dtype it is computed in; the dtype it came in."""
     arrays = [_as_array(name, value) for name, value in named.items()]
     dtypes = [_dtype_name(name, array) for name, array in zip(named, arrays, strict=True)]
     xp, *others = (array_namespace(array) for array in arrays)
@@ -74,7 +72,7 @@ def _open(**named: Array) -> tuple[Any, list[Array], list[float]]:
         homes = " and ".join(f"{n} from {type(a).__module__.partition('.')[0]}" for n, a in zip(named, arrays, strict=True))
         raise DTypeError("arrays must come from one library", homes, "Convert one; lists count as numpy.")
     wide = [xp.astype(a, xp.float64 if d == "float64" else xp.float32, copy=False) for a, d in zip(arrays, dtypes, strict=True)]
-    return xp, wide, [_ROUNDING_UNIT[dtype] for dtype in dtypes]
+    return xp, wide, dtypes
 
 
 def _as_array(name: str, value: Any) -> Array:
@@ -97,7 +95,7 @@ def _from_python(name: str, value: Any) -> Array:
 def _dtype_name(name: str, array: Array) -> str:
     # NumPy and JAX dtypes carry a name; torch and array-api-strict print one after a dot.
     dtype: str = getattr(array.dtype, "name", None) or str(array.dtype).rpartition(".")[2]
-    if dtype not in _ROUNDING_UNIT:
+    if dtype not in ROUNDING_UNIT:
         remedy = "Convert probabilities to a floating dtype; class indices and counts are no probabilities."
         raise DTypeError(f"{name} must be float16, bfloat16, float32 or float64", f"it is {dtype}", remedy)
     return dtype
@@ -112,19 +110,11 @@ def _axes(name: str, array: Array, axes: Any) -> tuple[int, ...]:
     return tuple(int(axis) % array.ndim for axis in axes)
 
 
-def _slack(unit: float, classes: int) -> float:
-    """How far a sum of ``classes`` probabilities may miss 1.
-
-    Rounding every ln p shifts the sum by up to half a unit times the entropy, which is at most ln K.
-    """
-    return unit * (2.0 + 0.5 * math.log(max(classes, 1)))
-
-
-def _check_distribution(xp: Any, name: str, p: Array, axes: tuple[int, ...], unit: float) -> None:
+def _check_distribution(xp: Any, name: str, p: Array, axes: tuple[int, ...], dtype: str) -> None:
     _check_entries(xp, name, p, math.inf, _TO_ROWS)
     sums = xp.sum(_constant(p), axis=axes)
-    slack = _slack(unit, math.prod(p.shape[axis] for axis in axes))
-    fine = xp.abs(sums - 1.0) <= slack
+    allowed = slack(dtype, math.prod(p.shape[axis] for axis in axes))
+    fine = xp.abs(sums - 1.0) <= allowed
     if not xp.all(fine):
         _refuse_sum(xp, name, sums, fine, axes)
 

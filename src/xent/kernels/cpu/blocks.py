@@ -13,6 +13,7 @@ from numba.extending import overload
 from xent.kernels.cpu.simd import (
     CHUNK,
     EXACT,
+    PLAIN,
     SUMMING,
     exp_double,
     exp_shifted,
@@ -30,14 +31,14 @@ Z, G, SLOPE, PAD = 0, 1, 2, 3
 """Rows of the scratch buffer [4, BLOCK]: staged logits, gradient, dz/dx, a padded stripe."""
 
 
-@njit
+@njit(**PLAIN)
 def chunk_end(start, size):
     """Where the chunk that begins at start ends: whole stripes as long as there are any, then the short rest."""
     left = size - start
     return start + min(CHUNK, left - left % STRIPE) if left >= STRIPE else size
 
 
-@njit
+@njit(**PLAIN)
 def row_at(like, address, classes):
     """The row that starts at an address."""
     return carray(pointer_at(address), (classes,), like.dtype)
@@ -82,7 +83,7 @@ def rescale(z, slope, scale):
         slope[j] = z.dtype.type(scale)
 
 
-@njit
+@njit(**PLAIN)
 def transform(z, slope, scale, cap):
     """z from x in place, and dz/dx; a cap below 0 is none."""
     if cap > 0.0:
@@ -91,7 +92,7 @@ def transform(z, slope, scale, cap):
         rescale(z, slope, scale)
 
 
-@njit
+@njit(**PLAIN)
 def copied(x, z):
     """Widened elements of x in z."""
     full_width()
@@ -99,11 +100,11 @@ def copied(x, z):
         z[j] = widen(x[j])
 
 
-@njit
+@njit(**PLAIN)
 def padded(z, pad):
     """A short rest in a whole stripe, −inf behind it."""
-    pad[:] = -np.inf
-    copied(z, pad)
+    for j in range(pad.shape[0]):
+        pad[j] = z[j] if j < z.shape[0] else -np.inf
     return pad
 
 
@@ -179,14 +180,14 @@ def multiply(out, slope):
         out[j] *= slope[j]
 
 
-@njit
+@njit(**PLAIN)
 def store(g, out):
     """g narrowed into out."""
     for j in range(out.shape[0]):
         out[j] = narrow(g[j], out)
 
 
-@njit
+@njit(**PLAIN)
 def fill(out, value):
     """One value everywhere."""
     for j in range(out.shape[0]):
@@ -272,7 +273,7 @@ def expected_gap(z, base, rounding, floor, peak):
     return total
 
 
-@njit
+@njit(**PLAIN)
 def count_above(z, value):
     """How many elements are greater than value."""
     count = 0

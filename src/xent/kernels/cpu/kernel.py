@@ -25,7 +25,7 @@ def _scratch(storage: Storage) -> Array:
     return np.empty((4, BLOCK), np.float64 if storage == "float64" else np.float32)
 
 
-def _tile(storage: Storage, classes: int) -> Array:
+def _tile(storage: Storage, classes: int) -> tuple[Array, Array]:
     return short_rows.scratch(np.float64 if storage == "float64" else np.float32, classes)
 
 
@@ -98,7 +98,7 @@ class NumbaKernel:
         known = (_indices(problem), statistics.peak, statistics.excess, statistics.surprisal)
         simple = problem.target_probs is None and problem.class_vector is None and entropy is None
         if simple and problem.transform.plain and classes <= short_rows.WIDEST:
-            short_rows.gradient(*head, *known, four, _tile(problem.storage, classes))
+            short_rows.gradient(*head, *known, four, *_tile(problem.storage, classes))
         elif simple:
             rows.gradient(*head, *_bend(problem.transform), *known, four, _scratch(problem.storage))
         else:
@@ -127,7 +127,7 @@ class NumbaKernel:
         result = np.empty((3, count))
         head = (_LIKE[problem.storage], *_place(problem.logits), classes)
         if problem.transform.plain and classes <= short_rows.WIDEST:
-            short_rows.statistics(*head, _indices(problem), _tile(problem.storage, classes), result)
+            short_rows.statistics(*head, _indices(problem), *_tile(problem.storage, classes), result)
         else:
             rows.statistics(*head, *_bend(problem.transform), _indices(problem), _scratch(problem.storage), result)
         return result

@@ -14,6 +14,7 @@ from xent.kernels.cpu.blocks import BLOCK, PAD, SLOPE, STRIPE, chunk_end, padded
 from xent.kernels.cpu.compiled import kernel
 from xent.kernels.cpu.simd import (
     CHUNK,
+    PLAIN,
     beyond,
     count_equal,
     floor_of,
@@ -35,7 +36,7 @@ SMOOTH, ENTROPY, RANK = 0, 1, 2
 """Rows of the extras buffer [3, N]."""
 
 
-@njit
+@njit(**PLAIN)
 def shift_for(like, value):
     """A base to subtract and a number of halvings K, one of them 0, that bring e^value near 1."""
     if near(like, value):
@@ -43,7 +44,7 @@ def shift_for(like, value):
     return float(like.dtype.type(value)), 0.0
 
 
-@njit
+@njit(**PLAIN)
 def top_chunk(z):
     """Maximum of a block, and the start of the first chunk that holds it."""
     top, where, stop = -np.inf, 0, 0
@@ -55,7 +56,7 @@ def top_chunk(z):
     return top, where
 
 
-@njit
+@njit(**PLAIN)
 def rest_of(z, pad, base, halvings, peak, where):
     """``Σ e^(z − shift)`` of a block without one of the elements that equal peak, which stand from chunk `where` on."""
     real = z.dtype.type
@@ -71,7 +72,7 @@ def rest_of(z, pad, base, halvings, peak, where):
     return rest
 
 
-@njit
+@njit(**PLAIN)
 def row_statistics(x, scratch, scale, cap, direct, target):
     """Peak, lse − peak, and z at the target: the peak is left out of the sum, so log1p keeps the smallest excess exact."""
     classes = x.shape[0]
@@ -106,7 +107,7 @@ def statistics(like, address, stride, classes, scale, cap, target, scratch, out)
     for i in range(out.shape[1]):
         t = target[i] if target.shape[0] else np.int64(0)
         if t < 0:
-            out[:, i] = 0.0
+            out[PEAK, i], out[EXCESS, i], out[SURPRISAL, i] = 0.0, 0.0, 0.0
             continue
         x = row_at(like, address + i * stride, classes)
         peak, excess, at_target = row_statistics(x, scratch, scale, cap, scale == 1.0 and cap <= 0.0, t)
@@ -137,7 +138,7 @@ def target_sums(like, address, stride, classes, scale, cap, rows, t_like, t_addr
         out[TARGET_SURPRISAL, i], out[MASS, i], out[TARGET_ENTROPY, i] = total + mass * rows[EXCESS, i], mass, own
 
 
-@njit
+@njit(**PLAIN)
 def row_entropy(z, peak, excess):
     """A block's share of ``Σ p (peak − z)``."""
     real = z.dtype.type
@@ -148,7 +149,7 @@ def row_entropy(z, peak, excess):
     return total * math.exp(-beyond(peak, base, halvings) - excess)
 
 
-@njit
+@njit(**PLAIN)
 def z_at(x, target, scratch, scale, cap):
     """z of one class, rounded as every other z of its row is."""
     start = target // BLOCK * BLOCK
@@ -180,7 +181,7 @@ def extras(like, address, stride, classes, scale, cap, target, rows, vector, wan
         out[SMOOTH, i], out[ENTROPY, i], out[RANK, i] = smooth, entropy, rank
 
 
-@njit
+@njit(**PLAIN)
 def build(z, g, shift, factor):
     """``factor · p`` of a block; the last stripe is written twice rather than one by one."""
     real, size = z.dtype.type, z.shape[0]
@@ -220,7 +221,7 @@ def gradient(
             blocks.finish(g, out[start:stop])
 
 
-@njit
+@njit(**PLAIN)
 def build_less_target(z, g, shift, factor, probs, b, weight, start):
     """``factor · p − b · T`` of a block, T times class weights where there are any."""
     real = z.dtype.type
@@ -298,6 +299,5 @@ def measure(like, address, stride, classes, scratch, out):
             block = staged(x[start:stop], scratch, 1.0, -1.0, True)
             total += blocks.plain_sum(block)
             low, high = min(low, float(least(block))), max(high, float(greatest(block)))
-        out[0, i], out[1, i], out[2, i] = total, low, high
-        if total != total:
-            out[:, i] = np.nan
+        known = total == total
+        out[0, i], out[1, i], out[2, i] = total, (low if known else np.nan), (high if known else np.nan)

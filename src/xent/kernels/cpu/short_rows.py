@@ -12,6 +12,7 @@ from xent.kernels.cpu.compiled import kernel
 from xent.kernels.cpu.rows import EXCESS, PEAK, SURPRISAL
 from xent.kernels.cpu.simd import (
     EXACT,
+    PLAIN,
     beyond,
     exp_double,
     exp_minus,
@@ -37,12 +38,12 @@ PEAKS, BASES, ROUNDINGS, FLOORS, SUMS, FACTORS = -1, -2, -3, -4, -5, -6
 """The last rows of a tile [C + 6, TILE]; the first C are the transposed logits."""
 
 
-def scratch(dtype: type, classes: int) -> Array:
-    """A tile."""
-    return np.empty((classes + 6, TILE), dtype)
+def scratch(dtype: type, classes: int) -> tuple[Array, Array]:
+    """A tile, and seven float64 numbers a lane."""
+    return np.empty((classes + 6, TILE), dtype), np.empty((7, TILE))
 
 
-@njit
+@njit(**PLAIN)
 def load_lanes(x, step, j, z):
     """Class j of as many rows as z has lanes."""
     full_width()
@@ -50,27 +51,30 @@ def load_lanes(x, step, j, z):
         z[r] = widen(x[r * step + j])
 
 
-@njit
+@njit(**PLAIN)
 def load(like, address, stride, classes, lanes, tile):
     """Transpose a tile of rows; lanes beyond the last row hold zeros."""
     step = stride // like.itemsize
     x = row_at(like, address, (lanes - 1) * step + classes)
-    if lanes < TILE:
-        tile[:classes] = 0
     for j in range(classes):
         load_lanes(x, step, j, tile[j, :lanes])
+        for r in range(lanes, TILE):
+            tile[j, r] = 0
 
 
 @njit(**EXACT)
-def peaks(tile, classes):
-    """Each lane's maximum."""
+def peaks(tile, classes, values):
+    """Each lane's maximum, in the tile and in float64."""
     full_width()
     peak = tile[PEAKS]
-    peak[:] = tile[0]
+    for r in range(TILE):
+        peak[r] = tile[0, r]
     for j in range(1, classes):
         z = tile[j]
         for r in range(TILE):
             peak[r] = z[r] if z[r] > peak[r] else peak[r]
+    for r in range(TILE):
+        values[r] = float(peak[r])
 
 
 @njit(**EXACT)
@@ -90,9 +94,11 @@ def rests(tile, classes, equal, rest):
     """Each lane's ``Σ e^(z − shift)`` over the classes below the peak, and how many reach it."""
     full_width()
     peak, base, rounding, floor, total = tile[PEAKS], tile[BASES], tile[ROUNDINGS], tile[FLOORS], tile[SUMS]
-    rest[:], equal[:] = 0.0, 0.0
+    for r in range(TILE):
+        rest[r], equal[r] = 0.0, 0.0
     for group in range(0, classes, GROUP):
-        total[:] = 0.0
+        for r in range(TILE):
+            total[r] = 0
         for j in range(group, min(classes, group + GROUP)):
             z = tile[j]
             for r in range(TILE):
@@ -116,16 +122,14 @@ def excesses(tile, halvings, equal, rest, excess):
 
 
 @kernel
-def statistics(like, address, stride, classes, target, tile, out):
+def statistics(like, address, stride, classes, target, tile, lanes_of, out):
     """Into out [3, N]: peak, excess, surprisal of the index target; zeros where ignored."""
     full_width()
-    lanes_of = np.empty((5, TILE))
     halvings, equal, rest, excess, values = lanes_of[0], lanes_of[1], lanes_of[2], lanes_of[3], lanes_of[4]
     for begin in range(0, out.shape[1], TILE):
         lanes = min(TILE, out.shape[1] - begin)
         load(like, address + begin * stride, stride, classes, lanes, tile)
-        peaks(tile, classes)
-        values[:] = tile[PEAKS]
+        peaks(tile, classes, values)
         shifts(tile, values, halvings)
         rests(tile, classes, equal, rest)
         excesses(tile, halvings, equal, rest, excess)
@@ -156,14 +160,14 @@ def factors(tile, peak, excess, halvings, a, surprisal, slope):
         slope[r] = a[r] * exp_minus(-surprisal[r])
 
 
-@njit
+@njit(**PLAIN)
 def spread(source, begin, lanes, lane_values):
     """One number a lane from [N] or [1]; lanes beyond the last row repeat it."""
     for r in range(TILE):
         lane_values[r] = source[min(begin + r, begin + lanes - 1)] if source.shape[0] > 1 else source[0]
 
 
-@njit
+@njit(**PLAIN)
 def put_lanes(z, step, j, x):
     """Class j back into its rows."""
     full_width()
@@ -171,7 +175,7 @@ def put_lanes(z, step, j, x):
         x[r * step + j] = narrow(z[r], x)
 
 
-@njit
+@njit(**PLAIN)
 def put(like, address, stride, classes, lanes, tile):
     """Transpose a tile back into its rows."""
     step = stride // like.itemsize
@@ -181,11 +185,12 @@ def put(like, address, stride, classes, lanes, tile):
 
 
 @kernel
-def gradient(like, address, stride, out_address, out_stride, classes, target, peak, excess, surprisal, coefficients, tile):
+def gradient(
+    like, address, stride, out_address, out_stride, classes, target, peak, excess, surprisal, coefficients, tile, lanes_of
+):
     """``a·p − b·onehot`` of every row; coefficients [4, N or 1] begin with a and b."""
     full_width()
-    lanes_of = np.empty((5, TILE))
-    halvings, slope = np.empty(TILE), np.empty(TILE)
+    halvings, slope = lanes_of[5], lanes_of[6]
     for begin in range(0, peak.shape[0], TILE):
         lanes = min(TILE, peak.shape[0] - begin)
         load(like, address + begin * stride, stride, classes, lanes, tile)
@@ -200,7 +205,8 @@ def gradient(like, address, stride, out_address, out_stride, classes, target, pe
         for r in range(lanes):
             t = target[begin + r] if target.shape[0] else np.int64(classes)
             if t < 0 or lanes_of[1, r] != lanes_of[1, r]:
-                tile[:classes, r] = tile.dtype.type(0.0 if t < 0 else np.nan)
+                for j in range(classes):
+                    tile[j, r] = 0.0 if t < 0 else np.nan
             elif t < classes:
                 tile[t, r] = tile.dtype.type((lanes_of[3, r] - lanes_of[4, r]) + slope[r])
         put(like, out_address + begin * out_stride, out_stride, classes, lanes, tile)

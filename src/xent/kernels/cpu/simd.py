@@ -14,8 +14,9 @@ from numba import njit, types
 from numba.core import cgutils
 from numba.extending import intrinsic, overload
 
-EXACT = {"fastmath": {"contract", "nsz"}, "error_model": "numpy"}
-SUMMING = {"fastmath": {"contract", "nsz", "reassoc"}, "error_model": "numpy"}
+PLAIN = {"error_model": "numpy", "no_cpython_wrapper": True, "no_cfunc_wrapper": True}
+EXACT = {"fastmath": {"contract", "nsz"}, **PLAIN}
+SUMMING = {"fastmath": {"contract", "nsz", "reassoc"}, **PLAIN}
 """Division by zero is an infinity: an exception would be a second way out of the loop, and end vectorisation."""
 CHUNK = 512
 """Elements summed in their own precision before float64 takes over: 8 a lane on the widest machine."""
@@ -243,7 +244,7 @@ def sum_shifted_below(z, base, rounding, floor, peak):
     return total
 
 
-@njit
+@njit(**PLAIN)
 def count_equal(z, peak):
     """How many elements equal peak."""
     full_width()
