@@ -256,3 +256,8 @@ def test_the_description_names_no_machine() -> None:
 def test_limits_are_positive() -> None:
     limits = machine.limits(1 << 16, Effort(least=1, most=1, budget_s=0.0))
     assert all(value > 0 for value in vars(limits).values())
+
+
+@pytest.mark.parametrize("page", ["README.md", "docs/performance.md"])
+def test_pages_have_a_block_to_write(page: str) -> None:
+    assert "| 4×8 |" in publish.between_markers((machine.ROOT / page).read_text(), a_report(DONE).compact())
