@@ -17,12 +17,13 @@ PACKAGE = ROOT / "src" / "xent"
 FILES = sorted(PACKAGE.rglob("*.py"))
 
 # A front door hands the caller's backend= to select and what it gets, which the contract describes, to a schedule.
-DOOR = {"_check", "_errors", "_typing", "losses", "schedules", "kernels.contract", "kernels.select"}
+DOOR = {"_check", "_check.tolerance", "_errors", "_typing", "losses", "schedules", "kernels.contract", "kernels.select"}
 HOUSE: dict[str, set[str]] = {
     "_typing": set(),
     "_errors": set(),
     "_check": {"_errors", "_typing"},
-    "information": {"_errors"},
+    "_check.tolerance": set(),
+    "information": {"_errors", "_check.tolerance"},
     # What a kernel tells a loss and a loss tells a kernel is written in the contract, which holds no kernel.
     "losses": {"_typing", "information", "kernels.contract"},
     "kernels": set(),

@@ -6,6 +6,7 @@ Importing xent loads NumPy and nothing heavier; compiled kernels are loaded when
 
 from importlib import import_module
 from types import ModuleType
+from typing import TYPE_CHECKING
 
 from xent._errors import (
     ArgumentError,
@@ -38,6 +39,9 @@ from xent.functional.from_probabilities import log_loss, log_loss_and_grad, nll_
 from xent.functional.normalise import log_sigmoid, log_softmax, logsumexp, sigmoid, softmax
 from xent.kernels.cpu.threads import get_num_threads, set_num_threads
 from xent.kernels.select import backends
+
+if TYPE_CHECKING:
+    from xent import information
 
 __version__ = "0.1.0"
 

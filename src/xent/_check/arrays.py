@@ -4,6 +4,7 @@ from typing import Any
 
 import numpy as np
 
+from xent._check.options import is_whole
 from xent._errors import ArgumentError, DTypeError, ShapeError
 from xent._typing import Array, Storage
 
@@ -56,15 +57,15 @@ def bits(array: Array, storage: Storage) -> Array:
     return array.view(np.uint16) if storage == "bfloat16" else array
 
 
-def axis_of(axis: int, ndim: int, name: str) -> int:
+def axis_of(axis: object, ndim: int, name: str) -> int:
     """A class axis in [0, ndim)."""
     if ndim == 0:
         raise ShapeError(f"{name} must have a class axis", "found a single number", "One row is shaped (C,).")
     if type(axis) is int and -ndim <= axis < ndim:
         return axis % ndim
-    if isinstance(axis, bool) or not isinstance(axis, int | np.integer) or not -ndim <= axis < ndim:
-        raise ArgumentError(f"axis must be a whole number in [{-ndim}, {ndim})", f"found {axis!r}", f"{name} has {ndim} axes.")
-    return int(axis) % ndim
+    if is_whole(axis) and -ndim <= axis < ndim:
+        return int(axis) % ndim
+    raise ArgumentError(f"axis must be a whole number in [{-ndim}, {ndim})", f"found {axis!r}", f"{name} has {ndim} axes.")
 
 
 def has_classes(classes: int, name: str) -> None:
@@ -108,10 +109,10 @@ def not_negative(values: Array, name: str) -> Array:
     return wide
 
 
-def buffer(out: Any, like: Array, name: str = "out") -> Array:
+def buffer(out: Array, like: Array, name: str = "out") -> Array:
     """A writable array of the same shape and dtype."""
-    if not isinstance(out, np.ndarray) or out.shape != like.shape or out.dtype != like.dtype:
-        found = f"{out.dtype} {out.shape}" if isinstance(out, np.ndarray) else type(out).__name__
+    if type(out) is not np.ndarray or out.shape != like.shape or out.dtype != like.dtype:
+        found = f"{out.dtype} {out.shape}" if hasattr(out, "dtype") else type(out).__name__
         raise ShapeError(
             f"{name} must be a NumPy array of the logits' dtype and shape, {like.dtype} {like.shape}",
             f"found {found}",

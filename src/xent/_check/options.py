@@ -1,9 +1,8 @@
 """Rules about options: one of a few words, or a number in a range."""
 
 import math
-from typing import Any
-
-import numpy as np
+from numbers import Integral, Real
+from typing import Any, TypeGuard
 
 from xent._errors import ArgumentError, EmptyMeanError
 
@@ -23,14 +22,21 @@ def choice(value: object, name: str) -> None:
         )
 
 
-def number(value: Any, name: str, low: float, high: float = math.inf, *, open_low: bool = False) -> float:
+def is_whole(value: object) -> TypeGuard[int]:
+    """A whole number of Python or NumPy; True is not 1 here."""
+    return not isinstance(value, bool) and isinstance(value, Integral)
+
+
+def _is_real(value: object) -> TypeGuard[float]:
+    return not isinstance(value, bool) and isinstance(value, Real)
+
+
+def number(value: object, name: str, low: float, high: float = math.inf, *, open_low: bool = False) -> float:
     """A finite number in [low, high], or (low, high]."""
-    good = isinstance(value, int | float | np.integer | np.floating) and not isinstance(value, bool)
-    good = good and math.isfinite(value) and low <= value <= high and not (open_low and value == low)
-    if not good:
-        interval = f"{'(' if open_low or low == -math.inf else '['}{low}, {high}{')' if high == math.inf else ']'}"
-        raise ArgumentError(f"{name} must be a number in {interval}", f"found {value!r}", f"See the formula of {name}.")
-    return float(value)
+    if _is_real(value) and math.isfinite(value) and low <= value <= high and not (open_low and value == low):
+        return float(value)
+    interval = f"{'(' if open_low or low == -math.inf else '['}{low}, {high}{')' if high == math.inf else ']'}"
+    raise ArgumentError(f"{name} must be a number in {interval}", f"found {value!r}", f"See the formula of {name}.")
 
 
 def finite(value: Any, name: str) -> float:
@@ -38,13 +44,11 @@ def finite(value: Any, name: str) -> float:
     return number(value, name, -math.inf, math.inf)
 
 
-def ignored_label(value: Any) -> int:
+def ignored_label(value: object) -> int:
     """ignore_index is any whole number."""
-    if type(value) is int:
-        return value
-    if isinstance(value, bool) or not isinstance(value, int | np.integer):
-        raise ArgumentError("ignore_index must be a whole number", f"found {value!r}", "-100 is the default.")
-    return int(value)
+    if is_whole(value):
+        return int(value)
+    raise ArgumentError("ignore_index must be a whole number", f"found {value!r}", "-100 is the default.")
 
 
 def not_empty(weight_sum: float, empty: str) -> None:

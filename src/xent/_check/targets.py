@@ -1,6 +1,6 @@
 """Rules about targets: class indices shaped like the rows, or probabilities shaped like the logits."""
 
-import sys
+import inspect
 import warnings
 from pathlib import Path
 from typing import Any
@@ -108,7 +108,7 @@ def _report(error: DistributionError, validate: str) -> None:
 
 def _levels_to_caller() -> int:
     """How many frames up the first one outside xent is: the line that a warning should name."""
-    package, level, frame = str(Path(__file__).parent.parent), 0, sys._getframe()
+    package, level, frame = str(Path(__file__).parent.parent), 0, inspect.currentframe()
     while frame is not None and frame.f_code.co_filename.startswith(package):
         level, frame = level + 1, frame.f_back
     return level

@@ -166,4 +166,4 @@ def counted(target: Target, rows: int, weight: PerRow) -> float:
     """Weight of the counted rows: Σ w for indices, N for probabilities."""
     if target.indices is None:
         return float(rows)
-    return float(rows - target.ignored) if isinstance(weight, float) else total(weight)
+    return total(weight) if isinstance(weight, np.ndarray) else float(rows - target.ignored)

@@ -45,11 +45,11 @@ def _times(weights: Floats, values: Floats) -> Floats:
 
 def _peak_and_excess(z: Floats) -> tuple[RowsN, RowsN]:
     """The greatest z and ``lse − greatest``, which is right however tiny: the greatest is left out of the sum."""
-    first = np.argmax(z, axis=1)[:, None]
-    peak = np.take_along_axis(z, first, 1)
+    first: Array = np.argmax(z, axis=1)[:, None]
+    peak: Array = np.take_along_axis(z, first, 1)
     others = np.exp(z - peak)
     np.put_along_axis(others, first, 0.0, 1)
-    excess = np.log1p(others.sum(axis=1))
+    excess: RowsN = np.log1p(others.sum(axis=1))
     return peak[:, 0], np.where(np.isfinite(peak[:, 0]), excess, np.nan)
 
 

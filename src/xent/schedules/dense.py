@@ -98,7 +98,7 @@ class Block(NamedTuple):
 
     def part(self, values: PerRow) -> PerRow:
         """The block's share of one number a row."""
-        return values if isinstance(values, float) else values[self.start : self.stop]
+        return values[self.start : self.stop] if isinstance(values, np.ndarray) else values
 
 
 def blocks(array: Array) -> tuple[Block, ...]:
@@ -187,14 +187,14 @@ def log_probabilities(kernel: Kernel, rows: Rows, out: Array) -> None:
 def measure(kernel: Kernel, matrix: Array, storage: Storage) -> RowMeasure:
     """Sum, least and greatest of each row of [A, B, C], each [N]."""
     count = matrix.shape[0] * matrix.shape[1]
-    result = RowMeasure(np.empty(count), np.empty(count), np.empty(count))
+    total, lowest, highest = (np.empty(count) for _ in range(3))
 
     def work(block: Block) -> None:
         part, span = kernel.measure(block.matrix(matrix), storage), slice(block.start, block.stop)
-        result.total[span], result.lowest[span], result.highest[span] = part.total, part.lowest, part.highest
+        total[span], lowest[span], highest[span] = part.total, part.lowest, part.highest
 
     for_each(work, blocks(matrix))
-    return result
+    return RowMeasure(total, lowest, highest)
 
 
 def _write(

@@ -13,11 +13,11 @@ from xent.schedules.dense import Block, blocks
 class EntryLoss(Protocol):
     """The surprisal of one entry, and its derivative."""
 
-    def surprisal(self, entries: Floats) -> Floats:
+    def surprisal(self, entries: Floats, /) -> Floats:
         """In nats."""
         ...
 
-    def slope(self, entries: Floats) -> Floats:
+    def slope(self, entries: Floats, /) -> Floats:
         """Its derivative."""
         ...
 

@@ -5,6 +5,7 @@ is needed the block is the row itself.
 """
 
 import math
+from typing import Any
 
 import numpy as np
 from numba import carray, njit
@@ -19,10 +20,9 @@ from xent.kernels.cpu.simd import (
     exp_shifted,
     full_width,
     log_positive,
-    narrow,
     pointer_at,
-    widen,
 )
+from xent.kernels.cpu.storage import narrow, widen
 
 BLOCK = 4096
 STRIPE = 64
@@ -44,7 +44,7 @@ def row_at(like, address, classes):
     return carray(pointer_at(address), (classes,), like.dtype)
 
 
-def bent(y):
+def bent(y) -> Any:
     """tanh y and its derivative, from ``e^−2|y|``."""
 
 
@@ -108,7 +108,7 @@ def padded(z, pad):
     return pad
 
 
-def staged(x, scratch, scale, cap, direct):
+def staged(x, scratch, scale, cap, direct) -> Any:
     """z of a block: the block itself where it is plain and need not be copied, else in scratch."""
 
 
@@ -194,7 +194,7 @@ def fill(out, value):
         out[j] = narrow(value, out)
 
 
-def written(out, scratch):
+def written(out, scratch) -> Any:
     """Where the gradient of a block is built: out itself if it is of the computing dtype, else scratch."""
 
 
@@ -205,7 +205,7 @@ def _written(out, scratch):
     return lambda out, scratch: scratch[G][: out.shape[0]]
 
 
-def finish(g, out):
+def finish(g, out) -> Any:
     """Store a built gradient, unless it was built in place."""
 
 

@@ -13,12 +13,13 @@ from numba.extending import overload
 from xent._typing import Array
 from xent.kernels.contract import PointwiseTask
 from xent.kernels.cpu.compiled import kernel
-from xent.kernels.cpu.simd import CHUNK, EXACT, SUMMING, exp_shifted, f32, full_width, log_positive, narrow, widen
+from xent.kernels.cpu.simd import CHUNK, EXACT, SUMMING, exp_shifted, f32, full_width, log_positive
+from xent.kernels.cpu.storage import narrow, widen
 
 _EMPTY: dict[np.dtype[Any], Array] = {}
 
 
-def decay(x):
+def decay(x) -> Any:
     """``e^−|x|``."""
 
 
@@ -29,7 +30,7 @@ def _decay(x):
     return lambda x: exp_shifted(-abs(x), 6755399441055744.0 + 1023.0, -708.8)
 
 
-def log_one_plus(t):
+def log_one_plus(t) -> Any:
     """``log(1 + t)`` for t in [0, 1], as ``2·artanh(t/(2 + t))``."""
 
 
@@ -149,7 +150,7 @@ def log_sigmoid_chunk(x, v):
         v[j] = -(down + log_one_plus(decay(z)))
 
 
-def built_in(gradient, start, stop, scratch):
+def built_in(gradient, start, stop, scratch) -> Any:
     """Where the derivatives of a chunk are built: the gradient itself if it is there and of the computing dtype."""
 
 
@@ -160,7 +161,7 @@ def _built_in(gradient, start, stop, scratch):
     return lambda gradient, start, stop, scratch: scratch[: stop - start]
 
 
-def delivered(built, gradient, start):
+def delivered(built, gradient, start) -> Any:
     """Store derivatives that were built in scratch."""
 
 

@@ -4,7 +4,8 @@ import numpy as np
 
 from xent._typing import Array, IndicesN, MatrixNC, RowMeasure, Storage
 from xent.kernels.contract import Pointwise, PointwiseTask, Problem, RowCoefficients, RowStatistics, Transform, Want
-from xent.kernels.cpu import elementwise, rows, short_rows
+from xent.kernels.cpu import elementwise, short_rows
+from xent.kernels.cpu import rows as long_rows
 from xent.kernels.cpu.blocks import BLOCK
 from xent.kernels.cpu.compiled import kernel
 
@@ -75,46 +76,46 @@ class NumbaKernel:
         smooth = entropy = rank = None
         if want.smooth or want.entropy or want.rank:
             more = self._extras(problem, core, want)
-            smooth = more[rows.SMOOTH] if want.smooth else None
-            entropy = more[rows.ENTROPY] if want.entropy else None
-            rank = more[rows.RANK] if want.rank else None
-        surprisal = core[rows.SURPRISAL] if problem.target is not None else np.zeros(core.shape[1])
+            smooth = more[long_rows.SMOOTH] if want.smooth else None
+            entropy = more[long_rows.ENTROPY] if want.entropy else None
+            rank = more[long_rows.RANK] if want.rank else None
+        surprisal = core[long_rows.SURPRISAL] if problem.target is not None else np.zeros(core.shape[1])
         return RowStatistics(
-            peak=core[rows.PEAK],
-            excess=core[rows.EXCESS],
-            surprisal=surprisal if target is None else target[rows.TARGET_SURPRISAL],
-            mass=1.0 if target is None else target[rows.MASS],
+            peak=core[long_rows.PEAK],
+            excess=core[long_rows.EXCESS],
+            surprisal=surprisal if target is None else target[long_rows.TARGET_SURPRISAL],
+            mass=1.0 if target is None else target[long_rows.MASS],
             smooth=smooth,
             entropy=entropy,
             rank=rank,
-            target_entropy=target[rows.TARGET_ENTROPY] if target is not None and want.target_entropy else None,
+            target_entropy=target[long_rows.TARGET_ENTROPY] if target is not None and want.target_entropy else None,
         )
 
-    def gradient(self, problem: Problem, statistics: RowStatistics, coefficients: RowCoefficients, out: MatrixNC) -> None:
+    def gradient(self, problem: Problem, rows: RowStatistics, coefficients: RowCoefficients, out: MatrixNC) -> None:
         """The gradient with respect to the logits, into out."""
         count, classes = problem.logits.shape
-        four, entropy = _coefficients(coefficients, count), statistics.entropy
+        four, entropy = _coefficients(coefficients, count), rows.entropy
         head = (_LIKE[problem.storage], *_place(problem.logits), *_place(out), classes)
-        known = (_indices(problem), statistics.peak, statistics.excess, statistics.surprisal)
+        known = (_indices(problem), rows.peak, rows.excess, rows.surprisal)
         simple = problem.target_probs is None and problem.class_vector is None and entropy is None
         if simple and problem.transform.plain and classes <= short_rows.WIDEST:
             short_rows.gradient(*head, *known, four, *_tile(problem.storage, classes))
         elif simple:
-            rows.gradient(*head, *_bend(problem.transform), *known, four, _scratch(problem.storage))
+            long_rows.gradient(*head, *_bend(problem.transform), *known, four, _scratch(problem.storage))
         else:
             known = (*known, np.zeros(count) if entropy is None else entropy, four, _classes(problem.class_vector))
             target = self._target_place(problem)
-            rows.full_gradient(*head, *_bend(problem.transform), *known, *target, _scratch(problem.storage))
+            long_rows.full_gradient(*head, *_bend(problem.transform), *known, *target, _scratch(problem.storage))
 
     def log_probs(self, problem: Problem, out: MatrixNC) -> None:
         """``z − lse`` into out."""
         head = (_LIKE[problem.storage], *_place(problem.logits), *_place(out), out.shape[1])
-        rows.log_probs(*head, *_bend(problem.transform), self._core(problem), _scratch(problem.storage))
+        long_rows.log_probs(*head, *_bend(problem.transform), self._core(problem), _scratch(problem.storage))
 
     def measure(self, values: MatrixNC, storage: Storage) -> RowMeasure:
         """Sum, least and greatest of each row."""
         result = np.empty((3, len(values)))
-        rows.measure(_LIKE[storage], *_place(values), values.shape[1], _scratch(storage), result)
+        long_rows.measure(_LIKE[storage], *_place(values), values.shape[1], _scratch(storage), result)
         return RowMeasure(*result)
 
     def pointwise(self, loss: Pointwise, task: PointwiseTask) -> float:
@@ -129,7 +130,7 @@ class NumbaKernel:
         if problem.transform.plain and classes <= short_rows.WIDEST:
             short_rows.statistics(*head, _indices(problem), *_tile(problem.storage, classes), result)
         else:
-            rows.statistics(*head, *_bend(problem.transform), _indices(problem), _scratch(problem.storage), result)
+            long_rows.statistics(*head, *_bend(problem.transform), _indices(problem), _scratch(problem.storage), result)
         return result
 
     def _target_place(self, problem: Problem) -> tuple[Array, int, int, Array]:
@@ -142,7 +143,7 @@ class NumbaKernel:
         result = np.empty((3, core.shape[1]))
         head = (_LIKE[problem.storage], *_place(problem.logits), problem.logits.shape[1], *_bend(problem.transform))
         like, address, stride, weight = self._target_place(problem)
-        rows.target_sums(*head, core, like, address, stride, weight, want.target_entropy, _scratch(problem.storage), result)
+        long_rows.target_sums(*head, core, like, address, stride, weight, want.target_entropy, _scratch(problem.storage), result)
         return result
 
     def _extras(self, problem: Problem, core: Array, want: Want) -> Array:
@@ -150,5 +151,5 @@ class NumbaKernel:
         head = (_LIKE[problem.storage], *_place(problem.logits), problem.logits.shape[1], *_bend(problem.transform))
         vector = _classes(problem.class_vector) if want.smooth else _NO_CLASSES
         tail = (want.entropy, want.rank, _scratch(problem.storage), result)
-        rows.extras(*head, _indices(problem), core, vector, *tail)
+        long_rows.extras(*head, _indices(problem), core, vector, *tail)
         return result

@@ -21,11 +21,10 @@ from xent.kernels.cpu.simd import (
     full_width,
     log_plus,
     magic,
-    narrow,
     near,
     whole_halvings,
-    widen,
 )
+from xent.kernels.cpu.storage import narrow, widen
 
 WIDEST = 128
 """Classes up to which a tile is faster than the row by itself."""

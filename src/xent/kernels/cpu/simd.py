@@ -8,15 +8,17 @@ constant, so ``e^(x−m)`` never rounds x − m: a class 80 nats behind keeps ev
 Flags matter: ``reassoc`` would cancel the rounding constant, so it is on in the sums alone; ``nnan`` is off, for NaN travels.
 """
 
+from typing import Any
+
 import numpy as np
 from llvmlite import ir
 from numba import njit, types
 from numba.core import cgutils
 from numba.extending import intrinsic, overload
 
-PLAIN = {"error_model": "numpy", "no_cpython_wrapper": True, "no_cfunc_wrapper": True}
-EXACT = {"fastmath": {"contract", "nsz"}, **PLAIN}
-SUMMING = {"fastmath": {"contract", "nsz", "reassoc"}, **PLAIN}
+PLAIN: Any = {"error_model": "numpy", "no_cpython_wrapper": True, "no_cfunc_wrapper": True}
+EXACT: Any = {"fastmath": {"contract", "nsz"}, **PLAIN}
+SUMMING: Any = {"fastmath": {"contract", "nsz", "reassoc"}, **PLAIN}
 """Division by zero is an infinity: an exception would be a second way out of the loop, and end vectorisation."""
 CHUNK = 512
 """Elements summed in their own precision before float64 takes over: 8 a lane on the widest machine."""
@@ -81,7 +83,7 @@ def full_width(typing_context):
     return types.none(), codegen
 
 
-def magic(like, halvings):
+def magic(like, halvings) -> Any:
     """The constant whose addition rounds to a whole number k and leaves k − halvings as a biased exponent."""
 
 
@@ -92,7 +94,7 @@ def _magic(like, halvings):
     return lambda like, halvings: 6755399441055744.0 + 1023.0 - halvings
 
 
-def floor_of(like, halvings):
+def floor_of(like, halvings) -> Any:
     """The least argument of `exp_shifted`: it, and all below, give exactly 0."""
 
 
@@ -103,7 +105,7 @@ def _floor_of(like, halvings):
     return lambda like, halvings: (halvings - 1022.8) * LN2
 
 
-def near(like, value):
+def near(like, value) -> Any:
     """Whether a shift by halvings is exact for a maximum of that size."""
 
 
@@ -125,7 +127,7 @@ def whole_halvings(value):
     return (value * LOG2_E + 6755399441055744.0) - 6755399441055744.0
 
 
-def exp_parts(d, rounding, floor):
+def exp_parts(d, rounding, floor) -> Any:
     """f and 2^k with ``e^d · 2^−K = (1 + f)·2^k`` for the K in `rounding`; 2^k is 0 at and below `floor`; f is NaN of NaN."""
 
 
@@ -170,7 +172,7 @@ def _exp_parts(d, rounding, floor):
     return double
 
 
-def exp_shifted(d, rounding, floor):
+def exp_shifted(d, rounding, floor) -> Any:
     """``e^d · 2^−K``; exactly 0 at and below `floor`; NaN of NaN."""
 
 
@@ -185,14 +187,14 @@ def _exp_shifted(d, rounding, floor):
     return shifted
 
 
-def greatest(x):
+def greatest(x) -> Any:
     """Maximum as an integer maximum of sign-folded bits, which vectorises where the float's did not (5 times slower).
 
     A positive NaN is the largest key, a negative one the smallest: what it does not show, the sum of exponentials does.
     """
 
 
-def least(x):
+def least(x) -> Any:
     """Minimum in the same way."""
 
 
@@ -254,7 +256,7 @@ def count_equal(z, peak):
     return count
 
 
-def log_positive(x):
+def log_positive(x) -> Any:
     """Natural logarithm of a positive finite float64, as ``k·ln 2 + 2·artanh((m−1)/(m+1))``; 0 of 0, for 0·log 0."""
 
 
@@ -280,58 +282,6 @@ def _log_positive(x):
         return k * LN2 + (f * s * p + 2.0 * f)
 
     return log
-
-
-def widen(x):
-    """The float32 of bits in half precision: int16 holds float16, uint16 holds bfloat16; floats stay."""
-
-
-@overload(widen, jit_options=EXACT)
-def _widen(x):
-    if x == types.uint16:
-        return lambda x: float_of(i32(i32(x) << 16))
-    if x == types.int16:
-
-        def half(x):
-            # Exponents are rebased by a multiplication, which makes subnormals right too; 2^16 and up were inf and NaN.
-            size = float_of(i32((i32(x) & 0x7FFF) << 13)) * f32(2.0**112)
-            size = float_of(i32(bits_of(size) | 0x7F800000)) if size >= f32(65536.0) else size
-            return float_of(i32(bits_of(size) | ((i32(x) & 0x8000) << 16)))
-
-        return half
-    return lambda x: x
-
-
-def narrow(x, like):
-    """A float32 rounded to nearest even, as the bits of like's dtype."""
-
-
-@overload(narrow, jit_options=EXACT)
-def _narrow(x, like):
-    if like.dtype == types.uint16:
-
-        def brain(x, like):
-            bits = bits_of(x)
-            rounded = i32(bits + 0x7FFF + ((bits >> 16) & 1)) >> 16
-            return np.uint16((0x7FC0 if x != x else rounded) & 0xFFFF)
-
-        return brain
-    if like.dtype == types.int16:
-
-        def half(x, like):
-            sign = (bits_of(x) >> 16) & 0x8000
-            size = float_of(i32(bits_of(x) & 0x7FFFFFFF))
-            bits = bits_of(size)
-            normal = i32(bits - (112 << 23) + 0xFFF + ((bits >> 13) & 1)) >> 13
-            # Adding 0.5 leaves a subnormal's ten bits at the bottom of the sum, rounded.
-            small = i32(bits_of(size + f32(0.5)) - 0x3F000000)
-            out = small if size < f32(2.0**-14) else normal
-            out = 0x7C00 if size >= f32(65520.0) else out
-            out = 0x7E00 if x != x else out
-            return np.int16(out | sign)
-
-        return half
-    return lambda x, like: like.dtype.type(x)
 
 
 @njit(**EXACT)

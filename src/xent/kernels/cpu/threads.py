@@ -152,7 +152,7 @@ def _counted(value: object, name: str) -> int:
         count = int(value)  # pyright: ignore[reportArgumentType]
     except (TypeError, ValueError):
         count = 0
-    if count < 1 or (isinstance(value, float) and value != count):
+    if count < 1 or (isinstance(value, float) and not value.is_integer()):
         raise ArgumentError(
             f"{name} must be a positive whole number", f"found {value!r}", "1 computes on the calling thread alone."
         )
