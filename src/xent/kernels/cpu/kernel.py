@@ -26,13 +26,19 @@ def _scratch(storage: Storage) -> Array:
     return np.empty((4, BLOCK), np.float64 if storage == "float64" else np.float32)
 
 
+def _is_short(problem: Problem) -> bool:
+    """Whether tiles of rows serve: few classes, plain logits, index targets."""
+    return problem.target is not None and problem.logits.shape[1] <= short_rows.WIDEST and problem.transform.plain
+
+
 def _tile(storage: Storage, classes: int) -> tuple[Array, Array]:
     return short_rows.scratch(np.float64 if storage == "float64" else np.float32, classes)
 
 
 def _place(matrix: MatrixNC) -> tuple[int, int]:
     """Address of the first row, and bytes from row to row."""
-    return address_of(matrix), matrix.strides[0]
+    known = matrix.view(np.int16) if matrix.itemsize == 2 else matrix
+    return address_of(known), matrix.strides[0]
 
 
 def _bend(transform: Transform) -> tuple[float, float]:
@@ -98,7 +104,7 @@ class NumbaKernel:
         head = (_LIKE[problem.storage], *_place(problem.logits), *_place(out), classes)
         known = (_indices(problem), rows.peak, rows.excess, rows.surprisal)
         simple = problem.target_probs is None and problem.class_vector is None and entropy is None
-        if simple and problem.transform.plain and classes <= short_rows.WIDEST:
+        if simple and _is_short(problem):
             short_rows.gradient(*head, *known, four, *_tile(problem.storage, classes))
         elif simple:
             long_rows.gradient(*head, *_bend(problem.transform), *known, four, _scratch(problem.storage))
@@ -127,7 +133,7 @@ class NumbaKernel:
         count, classes = problem.logits.shape
         result = np.empty((3, count))
         head = (_LIKE[problem.storage], *_place(problem.logits), classes)
-        if problem.transform.plain and classes <= short_rows.WIDEST:
+        if _is_short(problem):
             short_rows.statistics(*head, _indices(problem), *_tile(problem.storage, classes), result)
         else:
             long_rows.statistics(*head, *_bend(problem.transform), _indices(problem), _scratch(problem.storage), result)

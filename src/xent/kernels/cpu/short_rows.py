@@ -1,211 +1,208 @@
-"""Rows too short to fill the vector lanes: tiles of rows are transposed, so that rows, not classes, stand side by side.
+"""Rows too short to fill the vector lanes: a tile of rows is one flat run of numbers, exponentiated under one shift.
 
-The same statistics and the same gradient as rows.py, for plain logits and index targets.
+A shift by whole halvings changes no bit of an exponential but its exponent, so a row's sums and gradient do not depend on which
+rows share its tile. Where a tile spans too much for one shift, or holds NaN or infinities, each of its rows gets its own.
+For plain logits and index targets, whose surprisal is ``log1p(Σ_{j≠t} e^{z_j} / e^{z_t})``: no maximum is needed.
 """
+
+import math
 
 import numpy as np
 from numba import njit
 
 from xent._typing import Array
-from xent.kernels.cpu.blocks import row_at
+from xent.kernels.cpu.blocks import copied, row_at, scaled_exp
 from xent.kernels.cpu.compiled import kernel
-from xent.kernels.cpu.rows import EXCESS, PEAK, SURPRISAL
+from xent.kernels.cpu.rows import EXCESS, PEAK, SURPRISAL, shift_for
 from xent.kernels.cpu.simd import (
     EXACT,
     PLAIN,
     beyond,
     exp_double,
     exp_minus,
-    exp_shifted,
     floor_of,
     full_width,
+    greatest,
+    least,
     log_plus,
     magic,
-    near,
+    power_of_two,
     whole_halvings,
 )
-from xent.kernels.cpu.storage import narrow, widen
+from xent.kernels.cpu.storage import narrow
 
-WIDEST = 128
+WIDEST = 32
 """Classes up to which a tile is faster than the row by itself."""
 TILE = 64
-"""Rows side by side: four of the widest vectors."""
+"""Rows of a tile: every class count gives whole stripes."""
 GROUP = 8
 """Classes summed in their own precision before float64 takes over."""
+SPAN, FAR = 60.0, 256.0
+"""One shift serves a tile whose numbers lie within SPAN of each other and FAR of 0: no exponential leaves float32's range."""
+FAINT = 2.0**-80
+"""A target's exponential below this is taken from its logit instead."""
 
-PEAKS, BASES, ROUNDINGS, FLOORS, SUMS, FACTORS = -1, -2, -3, -4, -5, -6
-"""The last rows of a tile [C + 6, TILE]; the first C are the transposed logits."""
+BASE, HALVINGS, RATIO, OWN, FACTOR, SLOPE, SCALE = 0, 1, 2, 3, 4, 5, 6
+"""Rows of the lane buffer [7, TILE]."""
 
 
 def scratch(dtype: type, classes: int) -> tuple[Array, Array]:
-    """A tile, and seven float64 numbers a lane."""
-    return np.empty((classes + 6, TILE), dtype), np.empty((7, TILE))
+    """Three flat tiles, for logits, exponentials and sums, and seven float64 numbers a row."""
+    return np.empty((3, classes * TILE), dtype), np.empty((7, TILE))
 
 
 @njit(**PLAIN)
-def load_lanes(x, step, j, z):
-    """Class j of as many rows as z has lanes."""
-    full_width()
-    for r in range(z.shape[0]):
-        z[r] = widen(x[r * step + j])
+def load(like, address, stride, classes, count, z):
+    """A tile's logits one row behind the other; rows beyond the last hold zeros."""
+    if stride == classes * like.itemsize:
+        copied(row_at(like, address, count * classes), z)
+    else:
+        for r in range(count):
+            copied(row_at(like, address + r * stride, classes), z[r * classes : (r + 1) * classes])
+    for k in range(count * classes, z.shape[0]):
+        z[k] = 0.0
 
 
 @njit(**PLAIN)
-def load(like, address, stride, classes, lanes, tile):
-    """Transpose a tile of rows; lanes beyond the last row hold zeros."""
-    step = stride // like.itemsize
-    x = row_at(like, address, (lanes - 1) * step + classes)
-    for j in range(classes):
-        load_lanes(x, step, j, tile[j, :lanes])
-        for r in range(lanes, TILE):
-            tile[j, r] = 0
-
-
-@njit(**EXACT)
-def peaks(tile, classes, values):
-    """Each lane's maximum, in the tile and in float64."""
-    full_width()
-    peak = tile[PEAKS]
-    for r in range(TILE):
-        peak[r] = tile[0, r]
-    for j in range(1, classes):
-        z = tile[j]
+def exponentials(z, e, classes, lanes):
+    """``e^(z − shift)`` of a tile, and each row's shift as base and halvings; NaN where a row has no distribution."""
+    low, high = float(least(z)), float(greatest(z))
+    if -FAR < low and high < FAR and high - low < SPAN:
+        k = whole_halvings(high)
+        scaled_exp(z, z.dtype.type(0.0), magic(z, k), floor_of(z, k), z.dtype.type(1.0), e)
         for r in range(TILE):
-            peak[r] = z[r] if z[r] > peak[r] else peak[r]
+            lanes[BASE, r], lanes[HALVINGS, r] = 0.0, k
+        return
     for r in range(TILE):
-        values[r] = float(peak[r])
+        row = z[r * classes : (r + 1) * classes]
+        top = float(greatest(row))
+        base, k = shift_for(z, top) if -np.inf < top < np.inf else (0.0, 0.0)
+        lanes[BASE, r], lanes[HALVINGS, r] = base, k
+        factor = z.dtype.type(1.0 if -np.inf < top < np.inf else np.nan)
+        scaled_exp(row, z.dtype.type(base), magic(z, k), floor_of(z, k), factor, e[r * classes : (r + 1) * classes])
 
 
 @njit(**EXACT)
-def shifts(tile, values, halvings):
-    """Each lane's shift near a value, as `exp_shifted` takes it."""
+def log_ratios(lanes):
+    """``log1p`` of each row's ratio, in place."""
     full_width()
-    lane, base, rounding, floor = tile[0], tile[BASES], tile[ROUNDINGS], tile[FLOORS]
+    ratio = lanes[RATIO]
     for r in range(TILE):
-        close = near(lane, values[r])
-        k = whole_halvings(values[r]) if close else 0.0
-        halvings[r], base[r] = k, tile.dtype.type(0.0 if close else values[r])
-        rounding[r], floor[r] = magic(lane, k), floor_of(lane, k)
+        ratio[r] = log_plus(ratio[r])
+
+
+@njit(**PLAIN)
+def set_targets_aside(e, classes, target, own):
+    """Each row's exponential at its target, which is taken out of the tile for a while."""
+    for r in range(target.shape[0]):
+        k = r * classes + max(target[r], 0)
+        own[r] = e[k]
+        e[k] = 0.0
+
+
+@njit(**PLAIN)
+def put_targets_back(e, classes, target, own):
+    """Undo `set_targets_aside`."""
+    for r in range(target.shape[0]):
+        e[r * classes + max(target[r], 0)] = own[r]
 
 
 @njit(**EXACT)
-def rests(tile, classes, equal, rest):
-    """Each lane's ``Σ e^(z − shift)`` over the classes below the peak, and how many reach it."""
+def divide_sums(e, classes, part, lanes):
+    """Each row's sum over its number aside; a few classes at a time in their own precision, then in float64."""
     full_width()
-    peak, base, rounding, floor, total = tile[PEAKS], tile[BASES], tile[ROUNDINGS], tile[FLOORS], tile[SUMS]
+    total, own = lanes[RATIO], lanes[OWN]
     for r in range(TILE):
-        rest[r], equal[r] = 0.0, 0.0
+        total[r] = 0.0
     for group in range(0, classes, GROUP):
         for r in range(TILE):
-            total[r] = 0
-        for j in range(group, min(classes, group + GROUP)):
-            z = tile[j]
+            part[r] = e[r * classes + group]
+        for j in range(group + 1, min(classes, group + GROUP)):
             for r in range(TILE):
-                d = floor[r] if z[r] == peak[r] else z[r] - base[r]
-                total[r] += exp_shifted(d, rounding[r], floor[r])
-            for r in range(TILE):
-                equal[r] += 1.0 if z[r] == peak[r] else 0.0
+                part[r] += e[r * classes + j]
         for r in range(TILE):
-            rest[r] += float(total[r])
-
-
-@njit(**EXACT)
-def excesses(tile, halvings, equal, rest, excess):
-    """Each lane's ``log1p(rest / e^peak)``, further classes at the peak counted in."""
-    full_width()
-    peak, base = tile[PEAKS], tile[BASES]
+            total[r] += float(part[r])
     for r in range(TILE):
-        own = exp_double(beyond(float(peak[r]), float(base[r]), halvings[r]))
-        finite = abs(float(peak[r])) < np.inf
-        excess[r] = log_plus(rest[r] / own + (equal[r] - 1.0)) if finite else np.nan
+        total[r] = total[r] / own[r]
+
+
+@njit(**PLAIN)
+def faint(z, e, t, base, halvings):
+    """Peak, excess and surprisal of a row whose target is all but impossible."""
+    total = 0.0
+    for j in range(e.shape[0]):
+        total += float(e[j])
+    shift, excess = -beyond(0.0, base, halvings), math.log(total)
+    return shift, excess, (shift - float(z[t])) + excess
 
 
 @kernel
-def statistics(like, address, stride, classes, target, tile, lanes_of, out):
-    """Into out [3, N]: peak, excess, surprisal of the index target; zeros where ignored."""
+def statistics(like, address, stride, classes, target, tile, lanes, out):
+    """Into out [3, N]: the target's logit and lse less it, or peak and excess where it is faint; surprisal; 0 where ignored."""
     full_width()
-    halvings, equal, rest, excess, values = lanes_of[0], lanes_of[1], lanes_of[2], lanes_of[3], lanes_of[4]
+    z, e = tile[0], tile[1]
     for begin in range(0, out.shape[1], TILE):
-        lanes = min(TILE, out.shape[1] - begin)
-        load(like, address + begin * stride, stride, classes, lanes, tile)
-        peaks(tile, classes, values)
-        shifts(tile, values, halvings)
-        rests(tile, classes, equal, rest)
-        excesses(tile, halvings, equal, rest, excess)
-        for r in range(lanes):
-            i, t = begin + r, target[begin + r] if target.shape[0] else np.int64(0)
-            peak, over, gap = (values[r], excess[r], values[r] - float(tile[t, r])) if t >= 0 else (0.0, 0.0, 0.0)
-            out[PEAK, i], out[EXCESS, i], out[SURPRISAL, i] = peak, over, gap + over
+        count = min(TILE, out.shape[1] - begin)
+        load(like, address + begin * stride, stride, classes, count, z)
+        exponentials(z, e, classes, lanes)
+        goals = target[begin : begin + count]
+        set_targets_aside(e, classes, goals, lanes[OWN])
+        divide_sums(e, classes, tile[2], lanes)
+        put_targets_back(e, classes, goals, lanes[OWN])
+        log_ratios(lanes)
+        for r in range(count):
+            i, t, at = begin + r, target[begin + r], r * classes
+            origin, excess = float(z[at + max(t, 0)]), lanes[RATIO, r]
+            surprisal = excess
+            if t < 0:
+                origin, excess, surprisal = 0.0, 0.0, 0.0
+            elif not lanes[OWN, r] >= FAINT:
+                ends = at + classes
+                origin, excess, surprisal = faint(z[at:ends], e[at:ends], t, lanes[BASE, r], lanes[HALVINGS, r])
+            out[PEAK, i], out[EXCESS, i], out[SURPRISAL, i] = origin, excess, surprisal
 
 
 @njit(**EXACT)
-def scale_exps(tile, classes):
-    """``factor · e^(z − shift)`` in place of z."""
+def factors(lanes, peak, excess, surprisal):
+    """Each row's ``a · e^(shift − lse)`` and ``a·expm1(−surprisal)``; halvings beyond the row's own are an exact power of two."""
     full_width()
-    base, rounding, floor, factor = tile[BASES], tile[ROUNDINGS], tile[FLOORS], tile[FACTORS]
-    for j in range(classes):
-        z = tile[j]
-        for r in range(TILE):
-            z[r] = factor[r] * exp_shifted(z[r] - base[r], rounding[r], floor[r])
-
-
-@njit(**EXACT)
-def factors(tile, peak, excess, halvings, a, surprisal, slope):
-    """``a · e^(shift − lse)``, and the target's ``a·expm1(−surprisal)``."""
-    full_width()
-    base, factor = tile[BASES], tile[FACTORS]
-    for r in range(TILE):
-        factor[r] = tile.dtype.type(a[r] * exp_double(-beyond(peak[r], float(base[r]), halvings[r]) - excess[r]))
+    base, halvings, factor, slope, a = lanes[BASE], lanes[HALVINGS], lanes[FACTOR], lanes[SLOPE], lanes[SCALE]
+    for r in range(peak.shape[0]):
+        own = whole_halvings(peak[r]) if base[r] == 0.0 else 0.0
+        scale = a[r] * exp_double(-beyond(peak[r], base[r], own) - excess[r])
+        factor[r] = scale * power_of_two(halvings[r] - own)
+    for r in range(peak.shape[0]):
         slope[r] = a[r] * exp_minus(-surprisal[r])
 
 
 @njit(**PLAIN)
-def spread(source, begin, lanes, lane_values):
-    """One number a lane from [N] or [1]; lanes beyond the last row repeat it."""
-    for r in range(TILE):
-        lane_values[r] = source[min(begin + r, begin + lanes - 1)] if source.shape[0] > 1 else source[0]
-
-
-@njit(**PLAIN)
-def put_lanes(z, step, j, x):
-    """Class j back into its rows."""
-    full_width()
-    for r in range(z.shape[0]):
-        x[r * step + j] = narrow(z[r], x)
-
-
-@njit(**PLAIN)
-def put(like, address, stride, classes, lanes, tile):
-    """Transpose a tile back into its rows."""
-    step = stride // like.itemsize
-    x = row_at(like, address, (lanes - 1) * step + classes)
-    for j in range(classes):
-        put_lanes(tile[j, :lanes], step, j, x)
+def put(e, at, factor, out):
+    """``factor · e`` of the row that begins at `at`, rounded to the storage dtype."""
+    for j in range(out.shape[0]):
+        out[j] = narrow(factor * e[at + j], out)
 
 
 @kernel
-def gradient(
-    like, address, stride, out_address, out_stride, classes, target, peak, excess, surprisal, coefficients, tile, lanes_of
-):
+def gradient(like, address, stride, out_address, out_stride, classes, target, peak, excess, surprisal, coefficients, tile, lanes):
     """``a·p − b·onehot`` of every row; coefficients [4, N or 1] begin with a and b."""
     full_width()
-    halvings, slope = lanes_of[5], lanes_of[6]
+    z, e, real = tile[0], tile[1], tile.dtype.type
+    each = 1 if coefficients.shape[1] > 1 else 0
     for begin in range(0, peak.shape[0], TILE):
-        lanes = min(TILE, peak.shape[0] - begin)
-        load(like, address + begin * stride, stride, classes, lanes, tile)
-        spread(peak, begin, lanes, lanes_of[0])
-        spread(excess, begin, lanes, lanes_of[1])
-        spread(surprisal, begin, lanes, lanes_of[2])
-        spread(coefficients[0], begin, lanes, lanes_of[3])
-        spread(coefficients[1], begin, lanes, lanes_of[4])
-        shifts(tile, lanes_of[0], halvings)
-        factors(tile, lanes_of[0], lanes_of[1], halvings, lanes_of[3], lanes_of[2], slope)
-        scale_exps(tile, classes)
-        for r in range(lanes):
-            t = target[begin + r] if target.shape[0] else np.int64(classes)
-            if t < 0 or lanes_of[1, r] != lanes_of[1, r]:
+        count = min(TILE, peak.shape[0] - begin)
+        stop = begin + count
+        load(like, address + begin * stride, stride, classes, count, z)
+        exponentials(z, e, classes, lanes)
+        for r in range(count):
+            lanes[SCALE, r] = coefficients[0, (begin + r) * each]
+        factors(lanes, peak[begin:stop], excess[begin:stop], surprisal[begin:stop])
+        for r in range(count):
+            t, known = target[begin + r], excess[begin + r] == excess[begin + r]
+            out = row_at(like, out_address + (begin + r) * out_stride, classes)
+            if t < 0 or not known:
                 for j in range(classes):
-                    tile[j, r] = 0.0 if t < 0 else np.nan
-            elif t < classes:
-                tile[t, r] = tile.dtype.type((lanes_of[3, r] - lanes_of[4, r]) + slope[r])
-        put(like, out_address + begin * out_stride, out_stride, classes, lanes, tile)
+                    out[j] = narrow(real(0.0 if t < 0 else np.nan), out)
+                continue
+            put(e, r * classes, real(lanes[FACTOR, r]), out)
+            b = coefficients[1, (begin + r) * each]
+            out[t] = narrow(real((lanes[SCALE, r] - b) + lanes[SLOPE, r]), out)

@@ -298,6 +298,12 @@ def exp_double(x):
 
 
 @njit(**EXACT)
+def power_of_two(k):
+    """``2^k`` for a whole number k within float64's exponents."""
+    return float_of(i64(bits_of(k + (6755399441055744.0 + 1023.0)) << 52))
+
+
+@njit(**EXACT)
 def log_plus(u):
     """``log(1 + u)`` in float64 for u >= 0, right where u is tiny; NaN of NaN."""
     w = 1.0 + u
