@@ -50,6 +50,7 @@ def labels(target: Any, classes: int, ignore_index: int) -> tuple[IndicesN, int]
 
 
 TARGET_REMEDY = "Divide each row by its sum if counts were meant; are these logits?"
+ONE_LOGIT_REMEDY = "One logit a row? Use binary_cross_entropy."
 GIVEN_REMEDY = "Logits belong to cross_entropy, log-probabilities to nll_loss."
 
 
@@ -126,6 +127,8 @@ def _bad_labels(flat: Array, bad: Array, classes: int, ignore_index: int) -> Lab
 def _likely_cause(values: Array, classes: int) -> str:
     """What labels outside the range usually are."""
     low, high = int(values.min()), int(values.max())
+    if classes == 1 and {low, high} <= {0, 1}:
+        return ONE_LOGIT_REMEDY
     if high == 255 and set(np.unique(values).tolist()) <= {0, 255}:
         return "A {0, 255} mask? Use target // 255, or ignore_index=255 if 255 marks what does not count."
     if low >= 1 and high == classes:

@@ -6,7 +6,7 @@ import numpy as np
 
 from xent._check import options
 from xent._check.arrays import as_array, as_floats, axis_of, bits, has_classes
-from xent._check.targets import TARGET_REMEDY, distributions, is_indices, labels
+from xent._check.targets import ONE_LOGIT_REMEDY, TARGET_REMEDY, distributions, is_indices, labels
 from xent._check.tolerance import ROUNDING_UNIT, slack
 from xent._typing import Array, PerRow, RowsN, Storage
 from xent.kernels.contract import Kernel
@@ -102,7 +102,8 @@ def check_target_probs(kernel: Kernel, target: Target, validate: str) -> None:
         return
     measured = dense.measure(kernel, target.probs, "float64" if target.probs.dtype.itemsize == 8 else "float32")
     tolerance = slack(target.dtype, target.probs.shape[2])
-    distributions(measured, None, tolerance, name="target", validate=validate, remedy=TARGET_REMEDY)
+    remedy = ONE_LOGIT_REMEDY if target.probs.shape[2] == 1 else TARGET_REMEDY
+    distributions(measured, None, tolerance, name="target", validate=validate, remedy=remedy)
 
 
 def matrix_bits(given: Input) -> Array:

@@ -13,7 +13,7 @@ class FromLogProbs:
 
     def surprisal(self, log_probs: Floats) -> Floats:
         """``−log_probs``, in nats."""
-        return -log_probs
+        return 0.0 - log_probs
 
     def slope(self, log_probs: Floats) -> Floats:
         """``−1``."""
@@ -31,5 +31,5 @@ class FromProbs:
 
     def slope(self, probs: Floats) -> Floats:
         """``−1/p``."""
-        with np.errstate(divide="ignore"):
+        with np.errstate(divide="ignore", over="ignore"):
             return -1.0 / probs

@@ -136,7 +136,7 @@ def sigmoid_chunk(x, v):
     for j in range(x.shape[0]):
         z = widen(x[j])
         t = decay(z)
-        large = (t * 0 + 1) / (1 + t)
+        large = v.dtype.type(1) / (v.dtype.type(1) + t)
         v[j] = large if z >= 0 else t * large
 
 
@@ -146,7 +146,7 @@ def log_sigmoid_chunk(x, v):
     full_width()
     for j in range(x.shape[0]):
         z = widen(x[j])
-        down = -z if z < 0 else z * 0
+        down = -z if z < 0 else v.dtype.type(0)
         v[j] = -(down + log_one_plus(decay(z)))
 
 

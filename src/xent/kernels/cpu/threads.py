@@ -7,7 +7,7 @@ two Python threads compute at once. Kernels release the GIL instead, and any thr
 import os
 import threading
 from collections.abc import Callable, Iterable, Iterator
-from concurrent.futures import Future, ThreadPoolExecutor
+from concurrent.futures import Future, ThreadPoolExecutor, wait
 from typing import TypeVar
 
 from xent._errors import ArgumentError
@@ -15,26 +15,8 @@ from xent._errors import ArgumentError
 Item = TypeVar("Item")
 
 
-class _Pool:
-    """The process's workers; a forked child finds another pid and starts its own."""
-
-    def __init__(self) -> None:
-        self.pid, self.size, self.executor = -1, 0, None
-        self.lock = threading.Lock()
-
-    def workers(self, count: int) -> ThreadPoolExecutor:
-        with self.lock:
-            if self.executor is None or self.pid != os.getpid() or self.size != count:
-                if self.executor is not None and self.pid == os.getpid():
-                    self.executor.shutdown(wait=False)
-                self.executor = ThreadPoolExecutor(count, thread_name_prefix="xent")
-                self.pid, self.size = os.getpid(), count
-            return self.executor
-
-    executor: ThreadPoolExecutor | None
-
-
-_pool = _Pool()
+_pools: dict[tuple[int, int], ThreadPoolExecutor] = {}
+"""Workers by process and number: a forked child finds none of its own and makes them; no lock can be left locked by a fork."""
 _inside = threading.local()
 _chosen: int | None = None
 
@@ -96,9 +78,10 @@ def for_each(work: Callable[[Item], None], items: Iterable[Item]) -> None:
         _drain(work, queue)
     finally:
         queue.close()
-        for future in futures:
-            if not future.cancel():
-                future.result()
+        begun = [future for future in futures if not future.cancel()]
+        wait(begun)
+    for future in begun:
+        future.result()
 
 
 class _Queue:
@@ -134,11 +117,20 @@ def _drain(work: Callable[[Item], None], queue: _Queue) -> None:
 
 def _submitted(count: int, task: Callable[[], None]) -> list[Future[None]]:
     """Futures of the workers that could be had: none while the interpreter shuts down."""
+    futures: list[Future[None]] = []
     try:
-        pool = _pool.workers(get_num_threads() - 1)
-        return [pool.submit(task) for _ in range(count)]
+        pool = _workers(get_num_threads() - 1)
+        for _ in range(count):
+            futures.append(pool.submit(task))
     except RuntimeError:
-        return []
+        pass
+    return futures
+
+
+def _workers(count: int) -> ThreadPoolExecutor:
+    key = (os.getpid(), count)
+    # Executors start no thread before work comes: one made in a lost race costs nothing.
+    return _pools.get(key) or _pools.setdefault(key, ThreadPoolExecutor(count, thread_name_prefix="xent"))
 
 
 def _usable_processors() -> int:
