@@ -47,6 +47,9 @@ def z_loss_coefficients(rows: RowStatistics) -> RowCoefficients:
     return RowCoefficients(a=2.0 * rows.lse, b=0.0)
 
 
+_NOTHING_MORE = Want()
+
+
 @dataclass(frozen=True, slots=True)
 class CategoricalLoss:
     """One row's loss in nats: ``w·((1−ε)·q^γ·s + ζ·lse²) + ε·smooth − target entropy where asked``.
@@ -66,6 +69,8 @@ class CategoricalLoss:
     @property
     def want(self) -> Want:
         """The statistics it needs."""
+        if not (self.label_smoothing or self.minus_target_entropy):
+            return _NOTHING_MORE
         return Want(smooth=self.label_smoothing > 0.0, target_entropy=self.minus_target_entropy)
 
     def values(self, rows: RowStatistics, weight: PerRow) -> RowsN:

@@ -58,7 +58,9 @@ def _coefficients(coefficients: RowCoefficients, count: int) -> Array:
     """[4, N], or [4, 1] where all four are plain numbers."""
     a, b, c, d = coefficients
     if type(a) is type(b) is type(c) is type(d) is float:
-        return np.array(((a,), (b,), (c,), (d,)))
+        result = np.empty((4, 1))
+        result[0, 0], result[1, 0], result[2, 0], result[3, 0] = a, b, c, d
+        return result
     result = np.empty((4, count))
     result[0], result[1], result[2], result[3] = a, b, c, d
     return result
