@@ -1,6 +1,7 @@
 """Kernels with one fault each, as compiled code has had them; all else is the reference."""
 
 import time
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -172,7 +173,8 @@ class ZeroTimesInfinity(ReferenceKernel):
         with np.errstate(all="ignore"):
             surprisals = rows.lse[:, None] - z_of(problem)
             if problem.target_probs is not None:
-                rows = rows._replace(surprisal=(problem.target_probs * surprisals).sum(axis=1) * rows.mass)
+                weight = 1.0 if problem.class_weight is None else problem.class_weight
+                rows = rows._replace(surprisal=(problem.target_probs * weight * surprisals).sum(axis=1))
             if problem.class_vector is not None and want.smooth:
                 rows = rows._replace(smooth=(problem.class_vector * surprisals).sum(axis=1))
             return rows
@@ -472,3 +474,83 @@ class SinglePrecision(ReferenceKernel):
         single = widen(problem.logits, problem.storage).astype(np.float32)
         with np.errstate(all="ignore"):
             return super().statistics(problem._replace(logits=single, storage="float32"), want)
+
+
+class RunAfterRun(ReferenceKernel):
+    """Sums that depend on what was computed before."""
+
+    def __init__(self) -> None:
+        self.calls = 0
+
+    def statistics(self, problem: Problem, want: Want) -> Rows:
+        self.calls += 1
+        rows = super().statistics(problem, want)
+        return rows._replace(surprisal=rows.surprisal * (1.0 + self.calls * 2.0**-23))
+
+    def pointwise(self, loss: Pointwise, task: PointwiseTask) -> float:
+        self.calls += 1
+        return super().pointwise(loss, task) * (1.0 + self.calls * 2.0**-23)
+
+
+class MeasureLeaks(ReferenceKernel):
+    """One row of NaN makes every sum of its block NaN."""
+
+    def measure(self, values: Array, storage: Any) -> Any:
+        found = super().measure(values, storage)
+        return replace(found, total=found.total + 0.0 * found.total.sum())
+
+
+class NoLowest(ReferenceKernel):
+    """The least of a row is not looked for."""
+
+    def measure(self, values: Array, storage: Any) -> Any:
+        found = super().measure(values, storage)
+        return replace(found, lowest=np.zeros_like(found.lowest))
+
+
+class NoHighest(ReferenceKernel):
+    """Nor the greatest."""
+
+    def measure(self, values: Array, storage: Any) -> Any:
+        found = super().measure(values, storage)
+        return replace(found, highest=np.full_like(found.highest, -1.0))
+
+
+class Choosy(ReferenceKernel):
+    """Knows no elementwise loss."""
+
+    def refuses(self, storage: Any, pointwise: str | None = None) -> str | None:
+        return pointwise and f"no compiled form of {pointwise}"
+
+
+class WrongSign(ReferenceKernel):
+    """1/(1 + e^x) for the sigmoid."""
+
+    def pointwise(self, loss: Pointwise, task: PointwiseTask) -> float:
+        flipped = PointwiseLoss(loss.name, lambda x, *rest: loss.value(-x, *rest), loss.derivatives)
+        return super().pointwise(flipped, task)
+
+
+class SecondGradientForgotten(ReferenceKernel):
+    """A loss of two arguments gets the slope of the first."""
+
+    def pointwise(self, loss: Pointwise, task: PointwiseTask) -> float:
+        total = super().pointwise(loss, task)
+        for gradient in task.gradients[1:]:
+            gradient[...] = task.gradients[0]
+        return total
+
+
+class WeightsOfElementsForgotten(ReferenceKernel):
+    """Elementwise weights are not read."""
+
+    def pointwise(self, loss: Pointwise, task: PointwiseTask) -> float:
+        return super().pointwise(loss, task._replace(inputs=task.inputs[: 3 if loss.name == "gaussian_nll" else 2]))
+
+
+class ExcessInPeak(ReferenceKernel):
+    """lse in one number: at 3e38 it cannot hold both of its parts."""
+
+    def statistics(self, problem: Problem, want: Want) -> Rows:
+        rows = super().statistics(problem, want)
+        return rows._replace(peak=rows.peak + rows.excess, excess=0.0 * rows.excess)

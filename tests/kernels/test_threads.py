@@ -95,7 +95,7 @@ def test_a_pool_replaced_meanwhile_leaves_no_worker_behind(monkeypatch: pytest.M
         finished.append(item)
 
     with ShutDownAfterOne(2) as pool:
-        monkeypatch.setattr(threads._pool, "workers", lambda count: pool)
+        monkeypatch.setattr(threads, "_workers", lambda count: pool)
         threads.for_each(work, range(12))
         assert sorted(finished) == list(range(12))
 

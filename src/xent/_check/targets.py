@@ -12,6 +12,9 @@ from xent._errors import DistributionError, DistributionWarning, DTypeError, Lab
 from xent._typing import Array, IndicesN, RowMeasure, RowsN
 
 
+_INT64, _UINT64 = np.dtype(np.int64), np.dtype(np.uint64)
+
+
 def is_indices(target: Array, shape: tuple[int, ...], axis: int) -> bool:
     """True for class indices, False for probabilities; anything else is named for what it looks like."""
     rows = shape[:axis] + shape[axis + 1 :]
@@ -29,16 +32,15 @@ def labels(target: Any, classes: int, ignore_index: int) -> tuple[IndicesN, int]
     Read as unsigned, a negative label is huge: one maximum finds every bad row, and every ignored one.
     """
     flat = target if target.ndim == 1 and target.flags.c_contiguous else np.ascontiguousarray(target).reshape(-1)
-    if flat.dtype == np.int64:
-        unsigned = flat.view(np.uint64)
-    elif flat.dtype.kind == "i":
-        flat = flat.astype(np.int64)
-        unsigned = flat.view(np.uint64)
+    if flat.dtype.kind == "u":
+        unsigned = flat.astype(_UINT64)
     else:
-        unsigned = flat.astype(np.uint64)
+        # A read-only array is another type to a compiler: a copy of the labels is cheaper than a second compilation.
+        flat = flat if flat.dtype == _INT64 and flat.flags.writeable else flat.astype(_INT64)
+        unsigned = flat.view(_UINT64)
     hidden = 0 <= ignore_index < classes
     if flat.size == 0 or (not hidden and np.maximum.reduce(unsigned) < classes):
-        return unsigned.view(np.int64), 0
+        return (unsigned.view(_INT64) if flat.dtype.kind == "u" else flat), 0
     if ignore_index < 0:
         ignored = unsigned.view(np.int64) == ignore_index if flat.dtype.kind == "i" else np.zeros(flat.size, bool)
     else:

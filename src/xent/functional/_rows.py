@@ -46,6 +46,8 @@ class Input(NamedTuple):
 
 def as_rows(array: Array, axis: int) -> Array:
     """[A, B, C]: axes before the class axis, axes after it, classes."""
+    if array.ndim == 2 and axis == 1:
+        return array[None]
     if axis == array.ndim - 1:
         flat = array.reshape(-1, array.shape[axis]) if array.flags.c_contiguous else _merged(array)
         return flat[None] if flat.ndim == 2 else flat
