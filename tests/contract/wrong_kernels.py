@@ -432,11 +432,11 @@ class LogOfSoftmax(ReferenceKernel):
             narrow(np.log(p / p.sum(axis=1, keepdims=True)).astype(np.float64), problem.storage, out)
 
 
-class MeasuresTheFirstHalf(ReferenceKernel):
-    """The sum, least and greatest of a row's beginning."""
+class MeasuresTheSecondHalf(ReferenceKernel):
+    """The sum, least and greatest of a row's end."""
 
     def measure(self, values: Array, storage: Any) -> Any:
-        return super().measure(values[:, : (values.shape[1] + 1) // 2], storage)
+        return super().measure(values[:, values.shape[1] // 2 :], storage)
 
 
 class NaiveBinary(ReferenceKernel):
