@@ -11,7 +11,6 @@ from xent._check.arrays import as_array
 from xent._errors import DistributionError, DistributionWarning, DTypeError, LabelError, ShapeError
 from xent._typing import Array, IndicesN, RowMeasure, RowsN
 
-
 _INT64, _UINT64 = np.dtype(np.int64), np.dtype(np.uint64)
 
 

@@ -1,15 +1,42 @@
-"""Half precision in and out of float32 by integer arithmetic, which vectorises everywhere.
+"""Half precision in and out of float32.
 
 int16 holds the bits of float16 and uint16 those of bfloat16: Numba has neither type on a CPU, and the sign tells them apart.
+float16 is converted by the machine where it can (half the time), else by integer arithmetic, which vectorises everywhere.
 """
 
 from typing import Any
 
 import numpy as np
+from llvmlite import binding, ir
 from numba import types
-from numba.extending import overload
+from numba.extending import intrinsic, overload
 
 from xent.kernels.cpu.simd import EXACT, bits_of, f32, float_of, i32
+
+
+def converts_halves() -> bool:
+    """Whether this machine has instructions for float16; LLVM would call a function that no library here holds."""
+    return binding.get_default_triple().startswith("aarch64") or bool(binding.get_host_cpu_features().get("f16c"))
+
+
+@intrinsic
+def machine_widen(typing_context, x):
+    """float32 of float16 bits by the machine's own instruction."""
+
+    def codegen(context, builder, signature, args):
+        return builder.fpext(builder.bitcast(args[0], ir.HalfType()), ir.FloatType())
+
+    return types.float32(types.int16), codegen
+
+
+@intrinsic
+def machine_narrow(typing_context, x):
+    """float16 bits of a float32, rounded to nearest even by the machine's own instruction."""
+
+    def codegen(context, builder, signature, args):
+        return builder.bitcast(builder.fptrunc(args[0], ir.HalfType()), ir.IntType(16))
+
+    return types.int16(types.float32), codegen
 
 
 def widen(x) -> Any:
@@ -20,6 +47,8 @@ def widen(x) -> Any:
 def _widen(x):
     if x == types.uint16:
         return lambda x: float_of(i32(i32(x) << 16))
+    if x == types.int16 and converts_halves():
+        return lambda x: machine_widen(x)
     if x == types.int16:
 
         def half(x):
@@ -46,6 +75,8 @@ def _narrow(x, like):
             return np.uint16((0x7FC0 if x != x else rounded) & 0xFFFF)
 
         return brain
+    if like.dtype == types.int16 and converts_halves():
+        return lambda x, like: machine_narrow(x)
     if like.dtype == types.int16:
 
         def half(x, like):
