@@ -1,5 +1,8 @@
 """Threads of our own: every item once, the first failure raised, nobody left working when the call returns."""
 
+import os
+import subprocess
+import sys
 import threading
 import time
 from collections.abc import Iterator
@@ -143,3 +146,46 @@ def test_a_count_in_the_environment_that_is_none_is_an_error(bad: str, monkeypat
 def test_a_count_that_is_none_is_an_error(bad: object) -> None:
     with pytest.raises(xent.ArgumentError, match="num_threads must be a positive whole number"):
         xent.set_num_threads(bad)  # type: ignore[arg-type]
+
+
+FORK_IN_A_CROWD = """
+import os, threading, time, warnings
+import xent
+from xent.kernels.cpu import threads
+
+warnings.simplefilter("ignore", DeprecationWarning)
+xent.set_num_threads(3)
+
+def compute():
+    while True:
+        threads.for_each(lambda item: None, range(4))
+
+def in_child():
+    seen = []
+    threads.for_each(seen.append, range(8))
+    os._exit(0 if sorted(seen) == list(range(8)) else 3)
+
+def ends(child, deadline_s):
+    while time.monotonic() < deadline_s:
+        ended, status = os.waitpid(child, os.WNOHANG)
+        if ended:
+            return status == 0
+        time.sleep(0.0005)
+    os.kill(child, 9)
+    return False
+
+for _ in range(3):
+    threading.Thread(target=compute, daemon=True).start()
+for _ in range(100):
+    child = os.fork()
+    if child == 0:
+        in_child()
+    if not ends(child, time.monotonic() + 20.0):
+        os._exit(1)
+os._exit(0)
+"""
+
+
+@pytest.mark.skipif(not hasattr(os, "fork"), reason="this system has no fork")
+def test_a_child_forked_while_others_compute_finds_no_lock_held() -> None:
+    assert subprocess.run([sys.executable, "-c", FORK_IN_A_CROWD], timeout=120, check=False).returncode == 0
