@@ -13,7 +13,7 @@ from pathlib import Path
 import mpmath
 import numpy as np
 
-from tests import truth
+from tests import exact, truth
 from tests.contract.conventions import DTYPES, stored
 from tests.contract.test_precision import HARD, wide_row
 
@@ -24,14 +24,14 @@ MAX_ULP = 4
 
 def exact_gradient_at_target(logits: list[float], target: int) -> mpmath.mpf:
     """``−(1 − p_target)``."""
-    with mpmath.workdps(truth.DIGITS):
+    with mpmath.workdps(exact.DIGITS):
         others = mpmath.fsum(mpmath.exp(mpmath.mpf(x) - mpmath.mpf(logits[target])) for j, x in enumerate(logits) if j != target)
         return -others / (1 + others)
 
 
 def line(name: str, dtype: str, logits: list[float], target: int, text: str | None = None) -> list[str]:
-    loss = truth.nearest(truth.exact_row(logits, target), truth.computed_in(dtype))
-    gradient = truth.nearest(exact_gradient_at_target(logits, target), dtype)
+    loss = exact.nearest(exact.row(logits, target), truth.computed_in(dtype))
+    gradient = exact.nearest(exact_gradient_at_target(logits, target), dtype)
     shown = text or " ".join(short_hex(x) for x in logits)
     reach = math.ceil(max(logits) - min(logits)) if dtype == "float64" else 0
     return [name, dtype, shown, str(target), short_hex(loss), short_hex(gradient), str(MAX_ULP + reach)]

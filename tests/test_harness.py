@@ -13,8 +13,10 @@ from tests.contract import (  # noqa: F401  their checks enrol when imported
     test_kernels,
     test_precision,
     test_targets,
+    wrong_numbers,
+    wrong_order,
+    wrong_rows,
 )
-from tests.contract import wrong_kernels as wrong
 from tests.contract.conventions import CHECKS
 from tests.functional import (  # noqa: F401
     test_elementwise,
@@ -29,7 +31,7 @@ REJECTED = (AssertionError, pytest.fail.Exception, xent.XentError)
 """What a check that fails raises; anything else is a mistake in the check or in the wrong kernel."""
 
 REJECTED_BY: dict[type[ReferenceKernel], tuple[str, ...]] = {
-    wrong.PaddingCounts: (
+    wrong_rows.PaddingCounts: (
         "test_losses_are_in_nats",
         "test_losses_and_gradients_are_right",
         "test_losses_of_probability_targets_are_right",
@@ -40,7 +42,7 @@ REJECTED_BY: dict[type[ReferenceKernel], tuple[str, ...]] = {
         "test_validation_warns_or_rests_as_asked",
         "test_each_row_of_a_softmax_sums_to_one_and_not_the_whole",
     ),
-    wrong.NoMaximum: (
+    wrong_rows.NoMaximum: (
         "test_logits_of_any_magnitude_do_not_overflow",
         "test_a_mean_of_great_losses_does_not_overflow",
         "test_wide_rows_of_great_spread_are_right",
@@ -48,17 +50,17 @@ REJECTED_BY: dict[type[ReferenceKernel], tuple[str, ...]] = {
         "test_any_magnitude",
         "test_a_softmax_is_accepted_by_log_loss_and_a_log_softmax_by_nll_loss",
     ),
-    wrong.NanLeaks: (
+    wrong_rows.NanLeaks: (
         "test_a_row_without_a_softmax_is_nan_alone",
         "test_a_row_without_a_softmax_is_nan_for_probability_targets_too",
         "test_normalisation_of_such_a_row_is_nan_alone",
     ),
-    wrong.NanSwallowed: (
+    wrong_rows.NanSwallowed: (
         "test_a_row_without_a_softmax_is_nan_alone",
         "test_a_row_without_a_softmax_is_nan_for_probability_targets_too",
         "test_normalisation_of_such_a_row_is_nan_alone",
     ),
-    wrong.NextTarget: (
+    wrong_rows.NextTarget: (
         "test_the_class_axis_may_be_any",
         "test_a_mean_is_that_of_torch",
         "test_a_mark_below_zero_ignores_no_unsigned_label",
@@ -66,14 +68,14 @@ REJECTED_BY: dict[type[ReferenceKernel], tuple[str, ...]] = {
         "test_great_sums_are_taken_in_float64",
         "test_reordering_classes_reorders_the_gradient",
     ),
-    wrong.NextTargetInGradient: (
+    wrong_rows.NextTargetInGradient: (
         "test_a_target_at_minus_infinity_is_an_infinite_surprise",
         "test_a_mean_is_the_sum_over_its_denominator",
         "test_smoothing_is_cross_entropy_with_the_smoothed_target",
         "test_gradients_are_the_central_differences_of_losses",
         "test_one_logit_is_two_classes_of_which_one_is_zero",
     ),
-    wrong.StaleBuffer: (
+    wrong_order.StaleBuffer: (
         "test_ignored_rows_count_nothing_whatever_they_hold",
         "test_the_mark_of_ignored_rows_may_be_any_whole_number",
         "test_a_mean_over_nothing",
@@ -81,7 +83,7 @@ REJECTED_BY: dict[type[ReferenceKernel], tuple[str, ...]] = {
         "test_a_class_of_weight_zero_says_nothing",
         "test_a_buffer_of_any_layout_is_written_whole_and_nothing_else",
     ),
-    wrong.LastClassNotWritten: (
+    wrong_order.LastClassNotWritten: (
         "test_the_gradient_may_overwrite_the_logits",
         "test_expanded_logits_are_read",
         "test_memory_mapped_logits_are_read",
@@ -90,94 +92,94 @@ REJECTED_BY: dict[type[ReferenceKernel], tuple[str, ...]] = {
         "test_the_ends_of_the_line",
         "test_a_soft_cap_far_away_changes_nothing",
     ),
-    wrong.Difference: (
+    wrong_rows.Difference: (
         "test_tiny_losses_are_right_and_not_zero",
         "test_tiny_focal_losses_are_right",
         "test_hard_rows_come_out_as_kept",
     ),
-    wrong.PlainTargetGradient: (
+    wrong_rows.PlainTargetGradient: (
         "test_the_gradient_at_a_leading_target_keeps_its_digits",
         "test_tiny_losses_are_right_and_not_zero",
         "test_each_gradient_row_sums_to_zero",
     ),
-    wrong.IgnoredRowsCount: (
+    wrong_rows.IgnoredRowsCount: (
         "test_ignored_rows_count_nothing_whatever_they_hold",
         "test_the_mark_of_ignored_rows_may_be_any_whole_number",
         "test_a_mean_over_nothing",
     ),
-    wrong.ZeroTimesGradient: ("test_ignored_rows_count_nothing_whatever_they_hold", "test_a_mean_over_nothing"),
-    wrong.MaskedTileIsNan: ("test_a_masked_block_has_no_part",),
-    wrong.ZeroTimesInfinity: (
+    wrong_rows.ZeroTimesGradient: ("test_ignored_rows_count_nothing_whatever_they_hold", "test_a_mean_over_nothing"),
+    wrong_rows.MaskedTileIsNan: ("test_a_masked_block_has_no_part",),
+    wrong_numbers.ZeroTimesInfinity: (
         "test_a_target_of_zero_on_a_logit_of_minus_infinity_is_zero",
         "test_smoothing_over_a_class_of_weight_zero_at_minus_infinity_is_finite",
         "test_a_divergence_from_a_target_with_zeros_is_finite",
         "test_a_certain_binary_answer_costs_nothing",
     ),
-    wrong.Remainder: (
+    wrong_order.Remainder: (
         "test_bits_do_not_depend_on_how_a_batch_is_split",
         "test_bits_of_one_number_do_not_depend_on_its_place",
         "test_a_row_does_not_know_its_neighbours",
         "test_a_duplicated_row_counts_twice",
     ),
-    wrong.RunningSum: (
+    wrong_order.RunningSum: (
         "test_bits_do_not_depend_on_how_a_batch_is_split",
         "test_a_divergence_is_never_negative_but_for_rounding_and_zero_at_the_softmax",
     ),
-    wrong.Float32Sum: (
+    wrong_numbers.Float32Sum: (
         "test_losses_and_gradients_are_right",
         "test_wide_rows_of_great_spread_are_right",
         "test_a_flat_block_gives_values_gradients_and_their_sum",
         "test_nats_are_bits_times_ln_2",
     ),
-    wrong.HalfStatistics: (
+    wrong_numbers.HalfStatistics: (
         "test_half_precision_is_read_as_it_is_and_rounded_once",
         "test_the_mean_of_many_half_precision_losses_neither_overflows_nor_drifts",
         "test_no_farther_from_the_truth_than_the_plain_framework",
     ),
-    wrong.Truncates: (
+    wrong_numbers.Truncates: (
         "test_half_precision_is_read_as_it_is_and_rounded_once",
         "test_a_one_hot_distribution_is_its_index",
         "test_the_softmax_the_log_softmax_and_the_logsumexp_are_right",
     ),
-    wrong.SinglePrecision: ("test_losses_and_gradients_are_right", "test_every_combination_of_options_is_the_truth"),
-    wrong.OverwritesLogits: (
+    wrong_rows.SinglePrecision: ("test_losses_and_gradients_are_right", "test_every_combination_of_options_is_the_truth"),
+    wrong_order.OverwritesLogits: (
         "test_inputs_are_left_as_they_were",
         "test_every_integer_dtype_means_class_indices",
         "test_values_without_gradients_are_the_same_bits",
         "test_targets_and_weights_of_any_layout_are_read",
         "test_options_that_say_nothing_change_no_bit",
     ),
-    wrong.ClearsFirst: (
+    wrong_order.ClearsFirst: (
         "test_overwriting_the_logits_gives_the_same_bits",
         "test_overwriting_works_elementwise",
         "test_log_probs_are_right_and_may_overwrite_the_logits",
         "test_the_gradient_may_overwrite_the_logits",
     ),
-    wrong.IgnoresStrides: ("test_any_layout_gives_the_bits_of_a_contiguous_copy",),
-    wrong.SharedScratch: ("test_four_threads_at_once_are_right",),
-    wrong.BlockKnown: ("test_bits_do_not_depend_on_threads_blocks_or_runs", "test_parts_merged_equal_the_whole"),
-    wrong.RunAfterRun: ("test_bits_do_not_depend_on_threads_blocks_or_runs", "test_elementwise_sums_have_one_order"),
-    wrong.UniformSmoothing: ("test_smoothing_is_that_of_torch", "test_statistics_are_right"),
-    wrong.OtherSmoothing: ("test_smoothing_is_that_of_torch", "test_smoothing_is_cross_entropy_with_the_smoothed_target"),
-    wrong.NoEntropyTerm: ("test_every_coefficient_moves_its_own_term",),
-    wrong.RankAtLeast: ("test_statistics_are_right", "test_rank_counts_the_classes_strictly_above"),
-    wrong.WantsChangeNumbers: ("test_statistics_not_asked_for_change_nothing",),
-    wrong.MassIsOne: ("test_a_mean_is_that_of_torch", "test_a_divergence_is_the_truth_in_every_reduction"),
-    wrong.WeightsForgotten: ("test_a_mean_is_that_of_torch", "test_every_coefficient_moves_its_own_term"),
-    wrong.TargetEntropyForgotten: (
+    wrong_order.IgnoresStrides: ("test_any_layout_gives_the_bits_of_a_contiguous_copy",),
+    wrong_order.SharedScratch: ("test_four_threads_at_once_are_right",),
+    wrong_order.BlockKnown: ("test_bits_do_not_depend_on_threads_blocks_or_runs", "test_parts_merged_equal_the_whole"),
+    wrong_order.RunAfterRun: ("test_bits_do_not_depend_on_threads_blocks_or_runs", "test_elementwise_sums_have_one_order"),
+    wrong_rows.UniformSmoothing: ("test_smoothing_is_that_of_torch", "test_statistics_are_right"),
+    wrong_rows.OtherSmoothing: ("test_smoothing_is_that_of_torch", "test_smoothing_is_cross_entropy_with_the_smoothed_target"),
+    wrong_rows.NoEntropyTerm: ("test_every_coefficient_moves_its_own_term",),
+    wrong_rows.RankAtLeast: ("test_statistics_are_right", "test_rank_counts_the_classes_strictly_above"),
+    wrong_order.WantsChangeNumbers: ("test_statistics_not_asked_for_change_nothing",),
+    wrong_rows.MassIsOne: ("test_a_mean_is_that_of_torch", "test_a_divergence_is_the_truth_in_every_reduction"),
+    wrong_rows.WeightsForgotten: ("test_a_mean_is_that_of_torch", "test_every_coefficient_moves_its_own_term"),
+    wrong_rows.TargetEntropyForgotten: (
         "test_a_divergence_from_a_target_with_zeros_is_finite",
         "test_cross_entropy_is_entropy_plus_divergence",
     ),
-    wrong.SlopeForgotten: (
+    wrong_rows.SlopeForgotten: (
         "test_every_coefficient_moves_its_own_term",
         "test_no_farther_from_the_truth_than_the_plain_framework",
         "test_a_scale_is_a_scale_of_the_logits",
     ),
-    wrong.CapForgotten: ("test_statistics_are_right", "test_every_combination_of_options_is_the_truth"),
-    wrong.ScaleForgotten: ("test_statistics_are_right", "test_great_scales_of_tiny_logits_and_the_reverse"),
-    wrong.ExcessInPeak: ("test_logits_of_any_magnitude_do_not_overflow", "test_any_magnitude"),
-    wrong.LogOfSoftmax: ("test_log_probs_are_right_and_may_overwrite_the_logits", "test_the_three_inputs_agree"),
-    wrong.MeasuresTheSecondHalf: (
+    wrong_rows.CapForgotten: ("test_statistics_are_right", "test_every_combination_of_options_is_the_truth"),
+    wrong_rows.ScaleForgotten: ("test_statistics_are_right", "test_great_scales_of_tiny_logits_and_the_reverse"),
+    wrong_rows.ExcessInPeak: ("test_logits_of_any_magnitude_do_not_overflow", "test_any_magnitude"),
+    wrong_rows.LogOfSoftmax: ("test_log_probs_are_right_and_may_overwrite_the_logits", "test_the_three_inputs_agree"),
+    wrong_numbers.MeasuresTheSecondHalf: (
         "test_rows_are_measured_right",
         "test_rounded_distributions_pass_and_others_do_not",
         "test_a_buffer_that_overlaps_in_part_is_refused",
@@ -187,31 +189,31 @@ REJECTED_BY: dict[type[ReferenceKernel], tuple[str, ...]] = {
         "test_nothing_is_renormalised",
         "test_results_come_in_the_dtypes_promised",
     ),
-    wrong.MeasureLeaks: ("test_rows_are_measured_right", "test_ignored_rows_of_probabilities_count_nothing"),
-    wrong.NoLowest: (
+    wrong_numbers.MeasureLeaks: ("test_rows_are_measured_right", "test_ignored_rows_of_probabilities_count_nothing"),
+    wrong_numbers.NoLowest: (
         "test_rows_are_measured_right",
         "test_a_negative_probability_is_refused_though_the_row_sums_to_one",
         "test_the_worst_row_is_named",
     ),
-    wrong.NoHighest: ("test_rows_are_measured_right", "test_log_probabilities_above_zero_are_refused"),
-    wrong.NaiveBinary: (
+    wrong_numbers.NoHighest: ("test_rows_are_measured_right", "test_log_probabilities_above_zero_are_refused"),
+    wrong_numbers.NaiveBinary: (
         "test_a_certain_binary_answer_costs_nothing",
         "test_tiny_binary_losses_are_right_and_not_zero",
         "test_binary_logits_of_any_magnitude_do_not_overflow",
         "test_binary_cross_entropy_is_right",
     ),
-    wrong.WrongSign: (
+    wrong_numbers.WrongSign: (
         "test_the_sigmoid_and_its_logarithm_are_right",
         "test_elementwise_gradients_are_the_central_differences_of_losses",
     ),
-    wrong.FactorForgotten: (
+    wrong_numbers.FactorForgotten: (
         "test_a_flat_block_gives_values_gradients_and_their_sum",
         "test_a_normalizer_replaces_the_count",
         "test_squared_error_is_right",
     ),
-    wrong.WeightsOfElementsForgotten: ("test_binary_cross_entropy_with_weights_is_right", "test_squared_error_is_right"),
-    wrong.SecondGradientForgotten: ("test_the_gaussian_loss_is_right",),
-    wrong.Choosy: (
+    wrong_numbers.WeightsOfElementsForgotten: ("test_binary_cross_entropy_with_weights_is_right", "test_squared_error_is_right"),
+    wrong_numbers.SecondGradientForgotten: ("test_the_gaussian_loss_is_right",),
+    wrong_numbers.Choosy: (
         "test_pointwise_losses_are_served_by_name_or_refused",
         "test_an_elementwise_mean_over_nothing",
         "test_a_binary_logit_of_nan_is_nan_alone",
@@ -270,7 +272,9 @@ def test_a_wrong_kernel_is_rejected(kernel: type[ReferenceKernel], check: str) -
 
 
 def test_every_wrong_kernel_has_its_checks() -> None:
-    kernels = {k for k in vars(wrong).values() if isinstance(k, type) and issubclass(k, ReferenceKernel)} - {ReferenceKernel}
+    modules = (wrong_rows, wrong_order, wrong_numbers)
+    found = [k for m in modules for k in vars(m).values() if isinstance(k, type) and issubclass(k, ReferenceKernel)]
+    kernels = set(found) - {ReferenceKernel}
     assert kernels == set(REJECTED_BY)
     assert len(kernels) >= 40
 

@@ -7,7 +7,8 @@ import mpmath
 import numpy as np
 import pytest
 
-from tests import truth
+from tests import exact, hard_rows, truth
+from tests.contract import test_precision
 
 SCALES = (0.1, 1.0, 10.0, 100.0)
 OPTIONS: list[dict[str, Any]] = [
@@ -42,10 +43,10 @@ def test_rows_are_right_to_a_few_roundings_of_float64(options: dict[str, Any], s
             goal = list(y[r]) if soft_target else int(index[r])
 
             def loss(logits: list[Any], goal: Any = goal, o: dict[str, Any] = o) -> Any:
-                return truth.exact_row(logits, goal, **o)
+                return exact.row(logits, goal, **o)
 
             value = float(loss(list(x[r])))
-            gradient = [float(g) for g in truth.exact_gradient(loss, list(x[r]))]
+            gradient = [float(g) for g in exact.gradient(loss, list(x[r]))]
             truth.assert_near(found.value[r], value, found.value_limit[r] * 2, f"value of {scale} x {classes}")
             truth.assert_near(found.gradient[r], gradient, found.gradient_limit[r] * 2, f"gradient of {scale} x {classes}")
 
@@ -54,16 +55,16 @@ def test_rows_are_right_to_a_few_roundings_of_float64(options: dict[str, Any], s
 def test_tiny_losses_of_the_oracle_are_right_relatively(lead: float) -> None:
     x = np.array([[lead, 0.1, -1.3, 0.7]])
     value = truth.rows(x, np.array([0]), dtype="float64").value
-    exact = truth.exact_row(list(x[0]), 0)
-    assert abs(float((mpmath.mpf(float(value[0])) - exact) / exact)) <= 4 * 2.0**-53
+    right = exact.row(list(x[0]), 0)
+    assert abs(float((mpmath.mpf(float(value[0])) - right) / right)) <= 4 * 2.0**-53
 
 
 @pytest.mark.parametrize("x", [-300.0, -3.0, -1e-9, 0.0, 0.7, 40.0, 500.0])
 @pytest.mark.parametrize("y", [0.0, 0.3, 1.0])
 def test_binary_rows_are_right(x: float, y: float) -> None:
     found = truth.binary(np.array([x]), np.array([y]), 1.5, 2.5, dtype="float64")
-    slope = truth.exact_gradient(lambda point: truth.exact_binary(point[0], y, 1.5, 2.5), [x])[0]
-    truth.assert_near(found.value, [float(truth.exact_binary(x, y, 1.5, 2.5))], found.value_limit)
+    slope = exact.gradient(lambda point: exact.binary(point[0], y, 1.5, 2.5), [x])[0]
+    truth.assert_near(found.value, [float(exact.binary(x, y, 1.5, 2.5))], found.value_limit)
     truth.assert_near(found.gradients[0], [float(slope)], found.gradient_limits[0])
 
 
@@ -75,7 +76,7 @@ def test_an_ulp_is_numpys_spacing(dtype: str) -> None:
 
 def test_the_nearest_number_is_that_of_a_conversion() -> None:
     for value in (0.1, 1.0 + 2.0**-24, 1.0 + 3 * 2.0**-24, 1e-40, -3.3, 0.0):
-        assert truth.nearest(mpmath.mpf(value), "float32") == float(np.float32(value))
+        assert exact.nearest(mpmath.mpf(value), "float32") == float(np.float32(value))
 
 
 @pytest.mark.parametrize("wrong", [np.nan, np.inf, -np.inf, 1.1])
@@ -94,3 +95,15 @@ def test_infinity_and_asked_for_nan_are_met_only_by_themselves() -> None:
 def test_a_shape_that_differs_is_no_agreement() -> None:
     with pytest.raises(AssertionError, match="shape"):
         truth.assert_near([1.0], [[1.0]], 1.0)
+
+
+def test_hard_rows_hold_what_fifty_digits_say() -> None:
+    for row in test_precision.hard_rows():
+        logits, target, dtype = row["logits"].astype(np.float64).tolist(), row["target"], row["dtype"]
+        if len(logits) > 100:
+            found = truth.rows([logits], [target]).value[0]
+            assert abs(found - row["loss"]) <= 0.51 * truth.ulp(found, "float32"), row["name"]
+            continue
+        assert row["loss"] == exact.nearest(exact.row(logits, target), truth.computed_in(dtype)), row["name"]
+        assert row["gradient"] == exact.nearest(hard_rows.exact_gradient_at_target(logits, target), dtype), row["name"]
+    assert len(test_precision.hard_rows()) > 100
