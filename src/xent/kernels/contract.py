@@ -59,7 +59,7 @@ class RowStatistics(NamedTuple):
     """What a loss may know of a row; each [N], in nats, exactly 0 at ignored rows."""
 
     peak: RowsN
-    """``max_j z_j``, or another z of the row close enough to lse for their difference to be exact."""
+    """``max_j z_j``, or a number of the row that serves as well: the target's z, or where its exponentials were shifted to."""
     excess: RowsN
     """``lse − peak``: kept apart, for at 1e20 one float64 cannot hold their sum, and near 0 it is all there is."""
     surprisal: RowsN

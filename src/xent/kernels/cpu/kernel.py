@@ -83,7 +83,7 @@ class NumbaKernel:
         target = None if problem.target_probs is None else self._target_sums(problem, core, want)
         smooth = entropy = rank = None
         if want.smooth or want.entropy or want.rank:
-            more = self._extras(problem, core, want)
+            more = self._extras(problem, self._long_core(problem) if _is_short(problem) else core, want)
             smooth = more[long_rows.SMOOTH] if want.smooth else None
             entropy = more[long_rows.ENTROPY] if want.entropy else None
             rank = more[long_rows.RANK] if want.rank else None
@@ -132,13 +132,18 @@ class NumbaKernel:
 
     def _core(self, problem: Problem) -> Array:
         """[3, N]: peak, excess, surprisal of an index target."""
-        count, classes = problem.logits.shape
-        result = np.empty((3, count))
+        if not _is_short(problem):
+            return self._long_core(problem)
+        result, classes = np.empty((3, len(problem.logits))), problem.logits.shape[1]
         head = (_LIKE[problem.storage], *_place(problem.logits), classes)
-        if _is_short(problem):
-            short_rows.statistics(*head, _indices(problem), *_tile(problem.storage, classes), result)
-        else:
-            long_rows.statistics(*head, *_bend(problem.transform), _indices(problem), _scratch(problem.storage), result)
+        short_rows.statistics(*head, _indices(problem), *_tile(problem.storage, classes), result)
+        return result
+
+    def _long_core(self, problem: Problem) -> Array:
+        """The same by rows alone, where the peak is the row's maximum."""
+        result, classes = np.empty((3, len(problem.logits))), problem.logits.shape[1]
+        head = (_LIKE[problem.storage], *_place(problem.logits), classes)
+        long_rows.statistics(*head, *_bend(problem.transform), _indices(problem), _scratch(problem.storage), result)
         return result
 
     def _target_place(self, problem: Problem) -> tuple[Array, int, int, Array]:
