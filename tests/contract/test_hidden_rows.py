@@ -120,6 +120,16 @@ def test_smoothing_over_a_class_of_weight_zero_at_minus_infinity_is_finite(backe
     assert np.isfinite(cross_entropy(backend, x, target, weight=weight, label_smoothing=0.1)[0]).all()
 
 
+@contract(6)
+def test_a_target_smoothed_away_says_nothing(backend: str) -> None:
+    """At ε = 1 the label has no share left, so 0 · inf is 0."""
+    x, target, weight = normal(7, 10), np.zeros(7, int), np.ones(10)
+    x[:, 0], weight[0] = -INF, 0.0
+    assert_rows(backend, x, target, weight=weight, label_smoothing=1.0)
+    assert np.isfinite(cross_entropy(backend, x, target, weight=weight, label_smoothing=1.0)[0]).all()
+    assert (cross_entropy(backend, x, target, label_smoothing=1.0)[0] == INF).all()
+
+
 @contract(6, dtype=DTYPES)
 def test_a_divergence_from_a_target_with_zeros_is_finite(backend: str, dtype: str) -> None:
     x, y = normal(7, 33, 1.0, dtype), probabilities(7, 33)

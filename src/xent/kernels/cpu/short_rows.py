@@ -31,7 +31,7 @@ from xent.kernels.cpu.simd import (
 )
 from xent.kernels.cpu.storage import narrow
 
-WIDEST = 32
+WIDEST = 128
 """Classes up to which a tile is faster than the row by itself."""
 TILE = 64
 """Rows of a tile: every class count gives whole stripes."""
