@@ -45,6 +45,13 @@ def with_values(values: Any, place: tuple[int, ...], value: float) -> np.ndarray
     return found
 
 
+class Unreadable:
+    """What a tensor that records gradients does when NumPy asks for its numbers."""
+
+    def __array__(self, dtype: Any = None, copy: Any = None) -> np.ndarray:
+        raise RuntimeError("Can't call numpy() on a tensor")
+
+
 ONES = np.ones((4, 1), np.float32)
 CASES: dict[str, tuple[Callable[[], Any], type[Exception], str]] = {
     # the logits
@@ -52,6 +59,17 @@ CASES: dict[str, tuple[Callable[[], Any], type[Exception], str]] = {
         ce(np.ma.masked_array(X)),
         xent.DTypeError,
         "logits must be a plain array; found a masked array. Fill it, or mark rows with ignore_index.",
+    ),
+    "unreadable": (
+        ce(Unreadable()),
+        xent.DTypeError,
+        "logits must be readable by NumPy; it says: Can't call numpy() on a tensor. A tensor? Use tensor.detach().",
+    ),
+    "one row of logits, as many labels": (
+        ce(np.zeros(4, np.float32), T),
+        xent.DTypeError,
+        "target must hold class indices shaped () or probabilities shaped (4,); found int64 shaped (4,). "
+        "One row of 4 classes is meant? One logit a row belongs to binary_cross_entropy.",
     ),
     "ragged": (
         ce([[0.0, 1.0], [0.0]]),
@@ -147,7 +165,7 @@ CASES: dict[str, tuple[Callable[[], Any], type[Exception], str]] = {
     "labels 1..K": (
         ce(target=[1, 2, 3, 1]),
         xent.LabelError,
-        "labels must lie in [0, 3); row 2 holds 3 (1 such rows). Labels 1..K? Use target - 1.",
+        "labels must lie in [0, 3); row 2 holds 3 (1 such rows). Labels 1..K? Use target - 1; or a column of logits is missing.",
     ),
     "a mask of 0 and 255": (
         ce(X[:, :2], np.array([0, 255, 0, 255], np.uint8)),
@@ -174,7 +192,7 @@ CASES: dict[str, tuple[Callable[[], Any], type[Exception], str]] = {
     "ignored rows do not mislead": (
         ce(target=[-100, 1, 2, 3]),
         xent.LabelError,
-        "labels must lie in [0, 3); row 3 holds 3 (1 such rows). Labels 1..K? Use target - 1.",
+        "labels must lie in [0, 3); row 3 holds 3 (1 such rows). Labels 1..K? Use target - 1; or a column of logits is missing.",
     ),
     # numbers that are no distributions
     "counts": (
@@ -204,7 +222,7 @@ CASES: dict[str, tuple[Callable[[], Any], type[Exception], str]] = {
     "too few class weights": (
         ce(weight=[1.0, 2.0]),
         xent.ShapeError,
-        "weight must hold one number a class, (3,); found shape (2,). One weight a class.",
+        "weight must hold one number a class, (3,); found shape (2,). numpy.ones(3) weighs all classes alike.",
     ),
     "names for weights": (
         ce(weight=["a", "b", "c"]),
@@ -225,47 +243,47 @@ CASES: dict[str, tuple[Callable[[], Any], type[Exception], str]] = {
     "no such reduction": (
         ce(reduction="average"),
         xent.ArgumentError,
-        "reduction must be one of 'none', 'sum', 'mean'; found 'average'. The first is 'none'.",
+        "reduction must be one of 'none', 'sum', 'mean'; found 'average'. Write reduction='none', say.",
     ),
     "no such empty": (
         ce(empty=0),
         xent.ArgumentError,
-        "empty must be one of 'nan', 'zero', 'raise'; found 0. The first is 'nan'.",
+        "empty must be one of 'nan', 'zero', 'raise'; found 0. Write empty='nan', say.",
     ),
     "no such validate": (
         ce(validate=True),
         xent.ArgumentError,
-        "validate must be one of 'raise', 'warn', 'off'; found True. The first is 'raise'.",
+        "validate must be one of 'raise', 'warn', 'off'; found True. Write validate='raise', say.",
     ),
     "too much smoothing": (
         ce(label_smoothing=1.5),
         xent.ArgumentError,
-        "label_smoothing must be a number in [0.0, 1.0]; found 1.5. See the formula of label_smoothing.",
+        "label_smoothing must be a number in [0.0, 1.0]; found 1.5. 0 smooths nothing.",
     ),
     "a negative z-loss": (
         ce(z_loss=-1.0),
         xent.ArgumentError,
-        "z_loss must be a number in [0.0, inf); found -1.0. See the formula of z_loss.",
+        "z_loss must be a number in [0.0, inf); found -1.0. 0 leaves the term out.",
     ),
     "focal of NaN": (
         ce(focal=float("nan")),
         xent.ArgumentError,
-        "focal must be a number in [0.0, inf); found nan. See the formula of focal.",
+        "focal must be a number in [0.0, inf); found nan. 0 is the plain loss.",
     ),
     "a soft cap of 0": (
         ce(softcap=0.0),
         xent.ArgumentError,
-        "softcap must be a number in (0.0, inf); found 0.0. See the formula of softcap.",
+        "softcap must be a number in (0.0, inf); found 0.0. None caps nothing.",
     ),
     "an endless scale": (
         ce(scale=float("inf")),
         xent.ArgumentError,
-        "scale must be a number in (-inf, inf); found inf. See the formula of scale.",
+        "scale must be a number in (-inf, inf); found inf. 1 changes nothing.",
     ),
     "a normalizer of 0": (
         ce(normalizer=0),
         xent.ArgumentError,
-        "normalizer must be a number in (0.0, inf); found 0. See the formula of normalizer.",
+        "normalizer must be a number in (0.0, inf); found 0. None divides by this call's own weight.",
     ),
     "a mark that is no number": (
         ce(ignore_index=None),

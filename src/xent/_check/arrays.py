@@ -23,6 +23,8 @@ def as_array(value: Any, name: str) -> Array:
         raise DTypeError(f"{name} must be a plain array", "found a masked array", "Fill it, or mark rows with ignore_index.")
     try:
         return np.asarray(value)
+    except RuntimeError as error:
+        raise DTypeError(f"{name} must be readable by NumPy", f"it says: {error}", "A tensor? Use tensor.detach().") from error
     except (TypeError, ValueError) as error:
         raise ShapeError(f"{name} must be one rectangular array", f"NumPy says: {error}", "Are all rows equally long?") from error
 
@@ -89,7 +91,9 @@ def class_weights(weight: Any, classes: int, name: str = "weight") -> Array:
     vector = as_array(weight, name)
     if vector.shape != (classes,):
         raise ShapeError(
-            f"{name} must hold one number a class, ({classes},)", f"found shape {vector.shape}", "One weight a class."
+            f"{name} must hold one number a class, ({classes},)",
+            f"found shape {vector.shape}",
+            f"numpy.ones({classes}) weighs all classes alike.",
         )
     return not_negative(vector, name)
 

@@ -6,6 +6,14 @@ from typing import Any, TypeGuard
 
 from xent._errors import ArgumentError, EmptyMeanError
 
+_NEUTRAL = {
+    "label_smoothing": "0 smooths nothing.",
+    "z_loss": "0 leaves the term out.",
+    "focal": "0 is the plain loss.",
+    "softcap": "None caps nothing.",
+    "scale": "1 changes nothing.",
+    "normalizer": "None divides by this call's own weight.",
+}
 _CHOICES = {
     "reduction": ("none", "sum", "mean"),
     "empty": ("nan", "zero", "raise"),
@@ -18,7 +26,7 @@ def choice(value: object, name: str) -> None:
     words = _CHOICES[name]
     if value not in words:
         raise ArgumentError(
-            f"{name} must be one of {', '.join(map(repr, words))}", f"found {value!r}", f"The first is {words[0]!r}."
+            f"{name} must be one of {', '.join(map(repr, words))}", f"found {value!r}", f"Write {name}={words[0]!r}, say."
         )
 
 
@@ -36,7 +44,7 @@ def number(value: object, name: str, low: float, high: float = math.inf, *, open
     if _is_real(value) and math.isfinite(value) and low <= value <= high and not (open_low and value == low):
         return float(value)
     interval = f"{'(' if open_low or low == -math.inf else '['}{low}, {high}{')' if high == math.inf else ']'}"
-    raise ArgumentError(f"{name} must be a number in {interval}", f"found {value!r}", f"See the formula of {name}.")
+    raise ArgumentError(f"{name} must be a number in {interval}", f"found {value!r}", _NEUTRAL[name])
 
 
 def finite(value: Any, name: str) -> float:

@@ -133,7 +133,7 @@ def _likely_cause(values: Array, classes: int) -> str:
     if high == 255 and set(np.unique(values).tolist()) <= {0, 255}:
         return "A {0, 255} mask? Use target // 255, or ignore_index=255 if 255 marks what does not count."
     if low >= 1 and high == classes:
-        return "Labels 1..K? Use target - 1."
+        return "Labels 1..K? Use target - 1; or a column of logits is missing."
     if low == -1 and high < classes:
         return "Is -1 the mark of rows to ignore? Then pass ignore_index=-1."
     if low < 0:
@@ -146,6 +146,10 @@ def _unfit(target: Array, shape: tuple[int, ...], rows: tuple[int, ...], axis: i
     rule = f"target must hold class indices shaped {rows} or probabilities shaped {shape}"
     found = f"found {target.dtype} shaped {target.shape}"
     kind = "f" if target.dtype.name == "bfloat16" else target.dtype.kind
+    if len(shape) == 1 and target.shape == shape:
+        return DTypeError(
+            rule, found, f"One row of {shape[0]} classes is meant? One logit a row belongs to binary_cross_entropy."
+        )
     if kind in "iub" and target.shape == shape:
         return DTypeError(rule, found, f"One-hot? Use target.argmax({axis}), or target.astype(float) for probabilities.")
     if target.shape == rows and kind == "f":
