@@ -228,7 +228,8 @@ def _values(o: Options, soft: Softmax, goal: Goal, u: Floats, dtype: str) -> tup
     value = weigh(kept, modulated - entropy) + o.label_smoothing * smooth + o.z_loss * weigh(goal.whole, soft.lse**2)
 
     unit, z_error = eps(dtype), 2.0 * _greatest(soft.z) if o.z_is_rounded else 0.0
-    limit = 4.0 * (1.0 + o.focal) * ulp(value, computed_in(dtype)) + smallest_normal(dtype)
+    limit = 4.0 * (1.0 + o.focal) * ulp(value, computed_in(dtype))
+    limit = limit + np.where(goal.surprisal < np.exp(-80.0), smallest_normal(dtype), 0.0)
     limit = limit + unit * z_error * (kept * np.abs(steepness) * goal.mass + o.label_smoothing * u.sum())
     limit = limit + unit * o.z_loss * goal.whole * 2.0 * np.abs(soft.lse) * (
         4.0 * soft.excess + z_error + np.abs(soft.peak) * (dtype == "float64")
@@ -255,7 +256,8 @@ def _gradients(o: Options, soft: Softmax, goal: Goal, u: Floats, slope: Floats, 
         # a·p − b at the target is (a − b) + a·expm1(−s), for which no dtype is wider; without z-loss a is b.
         size = size + np.abs(strength) * goal.T * (o.z_loss > 0.0 or o.label_smoothing > 0.0)
     bent = 4.0 * abs(o.scale) * size if o.softcap is not None else 0.0
-    limit = eps(dtype) * (size * np.abs(slope) * (4.0 * (1.0 + o.focal) + exponent) + bent)
+    finest = smallest_normal(dtype) * (np.abs(strength) + np.abs(pull_of_lse))
+    limit = finest + eps(dtype) * (size * np.abs(slope) * (4.0 * (1.0 + o.focal) + exponent) + bent)
     return gradient, limit + rounding(gradient, dtype)
 
 

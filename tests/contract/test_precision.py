@@ -85,6 +85,19 @@ def test_tiny_losses_are_right_and_not_zero(backend: str, dtype: str) -> None:
         assert_rows(backend, x, target, str(options), **options)
 
 
+@contract(16, dtype=("bfloat16", "float32", "float64"))
+def test_tiny_losses_of_many_far_classes_are_right(backend: str, dtype: str) -> None:
+    """Classes too far away to matter alone may matter together."""
+    for classes in (10, 33, 500, 5000):
+        x = np.full((6, classes), -88.0)
+        x[:, -1], x[:, 0] = [-80.0, -75.0, -60.0, -40.0, -20.0, -88.0], 0.0
+        x[3, 2:] = -60.0
+        assert_rows(backend, stored(x, dtype), np.zeros(6, int), f"{classes} classes")
+        spread, target = normal(57, classes, 10.0, "float64"), labels(57, classes)
+        spread[np.arange(57), target] = spread.max(axis=1) + np.linspace(40.0, 79.0, 57)
+        assert_rows(backend, stored(spread, dtype), target, f"{classes} classes, spread")
+
+
 @contract(16, dtype=DTYPES)
 def test_tiny_focal_losses_are_right(backend: str, dtype: str) -> None:
     x, target = confident(57, 33, dtype)
