@@ -23,6 +23,7 @@ def assert_refused(done, message):
     assert done.returncode == 2
 
 
+FEATURES = "features must be finite numbers, one in every row"
 BAD_TABLES = {
     "empty file": ("", "the table must be readable as .csv; table.csv gives: the file is empty. Repair or convert it."),
     "header only": ("a,kind\n", "a table needs rows and at least one feature column; table.csv has no rows. Give it some."),
@@ -53,43 +54,65 @@ BAD_TABLES = {
     ),
     "a class with one row": (
         "a,kind\n1,x\n2,x\n3,y\n4,z\n",
-        "every class needs 2 rows, one to train on and one to test on; class 'y' of 'kind' has 1 row (2 such of 3 classes). "
+        "every class needs 2 rows, one to train on and one to test on; class 'y' of 'kind' has 1 row (and 1 more of 3 classes). "
         "Add rows, or merge or remove rare classes; if the target is a measured number, group it into classes.",
     ),
     "text feature": (
         "a,kind\nred,x\nblue,y\n",
-        "features must be numbers; column 'a' holds string such as 'red' in data row 1. "
-        "Encode it as numbers, or leave it out with --drop a.",
+        f"{FEATURES}; column 'a' holds string such as 'red' in data row 1 (from 1). "
+        "Add --drop a to leave it out, or repair the table.",
     ),
     "text in one cell": (
         "a b,kind\n1,x\n?,y\n",
-        "features must be numbers; column 'a b' holds string such as '?' in data row 2. "
-        'Encode it as numbers, or leave it out with --drop "a b".',
+        f"{FEATURES}; column 'a b' holds string such as '?' in data row 2 (from 1). "
+        "Add --drop 'a b' to leave it out, or repair the table.",
     ),
     "date feature": (
         "a,kind\n2024-01-01,x\n2024-01-02,y\n",
-        "features must be numbers; column 'a' holds date32[day] such as '2024-01-01' in data row 1. "
-        "Encode it as numbers, or leave it out with --drop a.",
+        f"{FEATURES}; column 'a' holds date32[day] such as '2024-01-01' in data row 1 (from 1). "
+        "Add --drop a to leave it out, or repair the table.",
     ),
     "missing feature": (
         "a,kind\n1,x\n,y\n,x\n",
-        "every cell needs a value; column 'a' has none in data row 2 (2 such rows). "
-        "Fill it, remove the row, or leave the column out with --drop.",
+        f"{FEATURES}; column 'a' has none in data row 2 (from 1) and 1 more. Add --drop a to leave it out, or repair the table.",
     ),
     "NaN": (
         "a,kind\n1,x\nNaN,y\n",
-        "every cell needs a value; column 'a' has none in data row 2 (1 such rows). "
-        "Fill it, remove the row, or leave the column out with --drop.",
+        f"{FEATURES}; column 'a' has none in data row 2 (from 1). Add --drop a to leave it out, or repair the table.",
     ),
     "infinity": (
         "a,kind\n1,x\n-inf,y\n",
-        "features must be finite and at most 1e+150 in size; column 'a' holds -inf in data row 2 (1 such rows). "
-        "Repair it, remove the rows, or leave the column out with --drop a.",
+        f"{FEATURES}; column 'a' holds -inf in data row 2 (from 1). Add --drop a to leave it out, or repair the table.",
     ),
     "beyond float64's squares": (
         "a,kind\n1,x\n1e200,y\n",
-        "features must be finite and at most 1e+150 in size; column 'a' holds 1e+200 in data row 2 (1 such rows). "
-        "Repair it, remove the rows, or leave the column out with --drop a.",
+        f"{FEATURES}; column 'a' holds 1e+200, more than 1e+150 in size, in data row 2 (from 1). "
+        "Add --drop a to leave it out, or repair the table.",
+    ),
+    "every bad column at once": (
+        "id,a,colour,b,kind\nn1,1,red,1,x\nn2,1,blue,,y\n",
+        f"{FEATURES}; column 'id' holds string such as 'n1' in data row 1 (from 1); column 'colour' holds string such as 'red' "
+        "in data row 1 (from 1); column 'b' has none in data row 2 (from 1). "
+        "Add --drop id --drop colour --drop b to leave them out, or repair the table.",
+    ),
+    "more bad columns than fit": (
+        ",".join(f"c{n}" for n in range(12)) + ",kind\n" + "?," * 12 + "x\n",
+        f"{FEATURES}; " + "; ".join(f"column 'c{n}' holds string such as '?' in data row 1 (from 1)" for n in range(10)) + "; "
+        f"and 2 more columns. Add {' '.join(f'--drop c{n}' for n in range(12))} to leave them out, or repair the table.",
+    ),
+    "a row number without a name": (
+        ",a,kind\n0,1,x\n1,2,y\n",
+        "every column needs a name; column 1 has no name. Is it a row number? Drop it with --drop '', or name it.",
+    ),
+    "a row number as pandas names it": (
+        "a,Unnamed: 0,kind\n0,1,x\n1,2,y\n",
+        "every column needs a name; column 2 has no name but pandas' 'Unnamed: 0'. Is it a row number? "
+        "Drop it with --drop 'Unnamed: 0', or name it.",
+    ),
+    "no line of names": (
+        "5.1,3.5,setosa\n4.9,3.0,setosa\n",
+        "--target must name a column of the table; 'kind' is none of its 3 columns: '5.1', '3.5', 'setosa'. "
+        "Is the first line data? It must name the columns.",
     ),
     "ragged rows": (
         "a,kind\n1,x\n2\n",
@@ -98,7 +121,7 @@ BAD_TABLES = {
     ),
     "a measured target": (
         "a,kind\n1,0.5\n2,1.5\n",
-        "the target must hold classes, not fractions; column 'kind' holds 0.5 in data row 1 (2 such rows). "
+        "the target must hold classes, not fractions; column 'kind' holds 0.5 in data row 1 (from 1) and 1 more. "
         "Group the values into classes first.",
     ),
     "a date as target": (
@@ -107,11 +130,11 @@ BAD_TABLES = {
     ),
     "missing class": (
         "a,kind\n1,1\n2,\n",
-        "every cell needs a value; column 'kind' has none in data row 2 (1 such rows). Fill it or remove the row.",
+        "every row needs a class; column 'kind' has none in data row 2 (from 1). Fill it or remove the row.",
     ),
     "missing class name": (
         "a,kind\n1,x\n2,\n",
-        "every row needs a class; column 'kind' is empty in data row 2. Fill it or remove the row.",
+        "every row needs a class; column 'kind' is empty in data row 2 (from 1). Fill it or remove the row.",
     ),
 }
 
@@ -154,8 +177,7 @@ def test_a_parquet_file_with_nan_and_with_two_columns_of_one_name(tmp_path, xent
     pa_parquet.write_table(pa.table({"a": [1.0, float("nan")], "kind": ["x", "y"]}), tmp_path / "table.parquet")
     assert_refused(
         xent_command("fit", "table.parquet", "--target", "kind"),
-        "features must be finite and at most 1e+150 in size; column 'a' holds nan in data row 2 (1 such rows). "
-        "Repair it, remove the rows, or leave the column out with --drop a.",
+        f"{FEATURES}; column 'a' holds nan in data row 2 (from 1). Add --drop a to leave it out, or repair the table.",
     )
     pa_parquet.write_table(pa.table([[1, 2], ["x", "y"]], names=["kind", "kind"]), tmp_path / "table.parquet")
     assert_refused(
@@ -172,7 +194,15 @@ BAD_CALLS = {
     ),
     "a directory": (
         ("folder.csv", "--target", "kind"),
-        "the table must be a file that exists; folder.csv is a directory. Check the path.",
+        "a table must be a .csv or .parquet file; folder.csv is a directory. Name a file in it.",
+    ),
+    "a directory without an extension": (
+        ("taken", "--target", "kind"),
+        "a table must be a .csv or .parquet file; taken is a directory. Name a file in it.",
+    ),
+    "a target that is dropped": (
+        (*CSV, "--drop", "a", "--drop", "kind"),
+        "--target and --drop must name different columns; both name 'kind'. Leave that --drop out.",
     ),
     "another extension": (
         ("table.xlsx", "--target", "kind"),

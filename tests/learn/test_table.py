@@ -21,6 +21,12 @@ def test_every_column_but_the_target_is_a_feature(tmp_path):
     assert table.target.tolist() == ["x", "y"]
 
 
+def test_dropped_columns_need_neither_name_nor_numbers_and_may_share_a_name(tmp_path):
+    table = read_table(csv(tmp_path, ",a,id,id,kind\n0,1,p,q,x\n1,2,r,s,y\n"), "kind", ["", "id"])
+    assert table.columns == ("a",)
+    np.testing.assert_array_equal(table.features, [[1.0], [2.0]])
+
+
 @pytest.mark.parametrize(
     ("cells", "classes"),
     [

@@ -30,7 +30,8 @@ def stratified_split(table: Table, test_fraction: float, seed: int) -> Split:
         raise ArgumentError("a classifier needs at least 2 classes", found, "Add rows of another class.")
     if counts.min() < 2:
         rare = classes[counts < 2]
-        found = f"class {rare[0].item()!r} of {table.target_name!r} has 1 row ({len(rare)} such of {len(classes)} classes)"
+        more = f" (and {len(rare) - 1} more of {len(classes)} classes)" if len(rare) > 1 else ""
+        found = f"class {rare[0].item()!r} of {table.target_name!r} has 1 row{more}"
         remedy = "Add rows, or merge or remove rare classes; if the target is a measured number, group it into classes."
         raise ArgumentError("every class needs 2 rows, one to train on and one to test on", found, remedy)
     shares = np.clip(np.rint(test_fraction * counts), 1, counts - 1)
