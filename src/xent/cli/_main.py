@@ -1,6 +1,7 @@
 """Entry of the command line: exit codes, one line per error, and nothing heavy imported before it is needed."""
 
 import os
+import shlex
 import signal
 import sys
 from collections.abc import Sequence
@@ -10,7 +11,7 @@ from typing import NoReturn
 from xent._errors import XentError
 from xent.cli._extras import require
 
-OK, PIPE_CLOSED, REFUSED, INTERRUPTED, TERMINATED = 0, 1, 2, 130, 143
+OK, REFUSED, INTERRUPTED, PIPE_CLOSED, TERMINATED = 0, 2, 130, 141, 143
 
 
 def main() -> NoReturn:
@@ -22,30 +23,47 @@ def main() -> NoReturn:
 def run(arguments: Sequence[str]) -> int:
     """Run a command; returns the exit code."""
     try:
-        return _run(arguments)
+        code = _run(arguments)
+        sys.stdout.flush()
+        return code
     except XentError as error:
         return _refused(str(error))
     except KeyboardInterrupt:
         print("xent: interrupted; nothing is half written", file=sys.stderr)
         return INTERRUPTED
     except BrokenPipeError:
-        # The reader of a pipe left. Python flushes stdout once more at exit; let that go nowhere.
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        # The reader of a pipe left. Python flushes once more at exit; let that go nowhere.
+        nowhere = os.open(os.devnull, os.O_WRONLY)
+        for stream in (sys.stdout, sys.stderr):
+            os.dup2(nowhere, stream.fileno())
         return PIPE_CLOSED
 
 
 def _run(arguments: Sequence[str]) -> int:
     """Parse and call; an argument that does not parse is refused like a bad table."""
     require("cli")
-    from cyclopts import CycloptsError
+    from cyclopts import CycloptsError, UnusedCliTokensError
 
     from xent.cli._app import app
 
     try:
         app(arguments, exit_on_error=False, print_error=False)
+    except UnusedCliTokensError as error:
+        return _refused(f"{_unclaimed(error.unused_tokens or [], arguments)} See: xent fit --help")
     except CycloptsError as error:
-        return _refused(f"{str(error).rstrip('.')}. See: xent fit --help")
+        said = str(error).rstrip(".")
+        return _refused(f"{said}{'' if said.endswith('?') else '.'} See: xent fit --help")
     return OK
+
+
+def _unclaimed(words: Sequence[str], arguments: Sequence[str]) -> str:
+    """What to do about words that belong to no option."""
+    found = f"{' '.join(map(repr, words))} belong{'s' if len(words) == 1 else ''} to no option."
+    if "--drop" in arguments:
+        return f"{found} Write --drop once per column: {' '.join(f'--drop {shlex.quote(word)}' for word in words)}."
+    if "--target" in arguments:
+        return f"{found} Put quotes around a name that holds spaces."
+    return f"{found} Name the class column with --target {shlex.quote(words[0])}."
 
 
 def _refused(message: str) -> int:

@@ -6,6 +6,7 @@ from typing import Annotated, Literal
 from cyclopts import Parameter
 
 from xent.cli._extras import require
+from xent.cli._options import named_directory, whole_number
 
 # Lines of at most 78 characters: the formatter keeps them as they are.
 HELP = """\
@@ -38,10 +39,17 @@ def fit(
     ] = None,
     /,
     *,
-    target: Annotated[str | None, Parameter(help="Column that holds the classes. Every other column is a feature.")] = None,
+    target: Annotated[
+        str | None, Parameter(metavar="COLUMN", help="Column that holds the classes. Every other column is a feature.")
+    ] = None,
     drop: Annotated[
         tuple[str, ...],
-        Parameter(help="Column to leave out, such as a row number. May be repeated.", negative="", show_default=False),
+        Parameter(
+            help="Column to leave out, such as a row number. Once per column: --drop id --drop colour.",
+            metavar="COLUMN",
+            negative="",
+            show_default=False,
+        ),
     ] = (),
     loss: Annotated[
         Literal["cross-entropy", "squared-error", "both"],
@@ -52,10 +60,10 @@ def fit(
         Literal["lbfgs", "gd"] | None, Parameter(help="L-BFGS, or plain gradient descent. Default: lbfgs; gd for --loss both.")
     ] = None,
     learning_rate: Annotated[float | None, Parameter(help="Step of gd. Default: one at which cross-entropy cannot rise.")] = None,
-    max_iter: Annotated[int, Parameter(help="Most iterations.")] = 1000,
+    max_iter: Annotated[int, Parameter(converter=whole_number, help="Most iterations.")] = 1000,
     test_fraction: Annotated[float, Parameter(help="Share of each class kept for testing.")] = 0.25,
-    seed: Annotated[int, Parameter(help="Chooses the test rows. The same seed, the same model.")] = 0,
-    out: Annotated[Path, Parameter(help="Directory of the outputs.")] = Path("out"),
+    seed: Annotated[int, Parameter(converter=whole_number, help="Chooses the test rows. The same seed, the same model.")] = 0,
+    out: Annotated[str, Parameter(metavar="PATH", help="Directory of the outputs.")] = "out",
 ) -> None:
     """Train, judge, write the outputs, and print the result; `HELP` is the manual."""
     require("learn", "data", "report")
@@ -68,14 +76,15 @@ def fit(
     losses = ("cross-entropy", "squared-error") if both else (loss,)
     plan = Plan(losses, l2, solver or ("gd" if both else "lbfgs"), learning_rate, max_iter, test_fraction, seed)
     check_plan(plan)
+    directory = named_directory(out)
     source = digits_table(target) if table is None else read_table(table, target, drop)
     split = stratified_split(source, test_fraction, seed)
-    check_writable(out)
+    check_writable(directory)
     # What follows loads scikit-learn, which takes longer than to refuse a table.
     from xent.cli._console import print_report, watching
     from xent.learn._experiment import run
 
     with watching() as watch:
         experiment = run(source, split, plan, watch)
-    write_outputs(experiment, out)
-    print_report(experiment, out)
+    write_outputs(experiment, directory)
+    print_report(experiment, directory)

@@ -1,6 +1,6 @@
 """Classifiers that learn by cross-entropy: `SoftmaxRegression`, a scikit-learn estimator.
 
-Needs scikit-learn and SciPy, ``pip install "xent[learn]"``; they are loaded when a name of this package is first used.
+Needs scikit-learn and SciPy (``pip install '.[learn]'`` in the clone of xent), loaded when a name of this package is first used.
 """
 
 from typing import TYPE_CHECKING, Any
@@ -13,6 +13,8 @@ if TYPE_CHECKING:
 
 __all__ = ["SoftmaxRegression", "Step"]
 
+INSTALL = "Run in the clone of xent: pip install '.[learn,cli,data,report]'"
+
 
 def __getattr__(name: str) -> Any:
     """Load a public name; MissingExtraError where scikit-learn or SciPy is not installed."""
@@ -24,5 +26,5 @@ def __getattr__(name: str) -> Any:
         if (error.name or "").partition(".")[0] not in {"sklearn", "scipy"}:
             raise
         found = f"{error.name} is not installed"
-        raise MissingExtraError("xent.learn needs scikit-learn and SciPy", found, 'Run: pip install "xent[learn]"') from error
+        raise MissingExtraError("xent.learn needs scikit-learn and SciPy", found, INSTALL) from error
     return getattr(softmax_regression, name)

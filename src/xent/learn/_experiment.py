@@ -10,11 +10,12 @@ import numpy as np
 import numpy.typing as npt
 
 from xent import information
+from xent._errors import ArgumentError
 from xent.functional.from_probabilities import nll_loss
 from xent.learn._objective import LossName
 from xent.learn._plan import Plan
 from xent.learn._sklearn import ConvergenceWarning
-from xent.learn._solvers import Callback
+from xent.learn._solvers import Callback, DivergedError
 from xent.learn._split import Split
 from xent.learn._table import Table
 from xent.learn.softmax_regression import SoftmaxRegression
@@ -59,7 +60,8 @@ def run(table: Table, split: Split, plan: Plan, watch: Callable[[LossName], Call
     with _unwarned():
         for loss in plan.losses:
             model, rows = _model(plan, loss), split.train
-            models[loss] = model.fit(table.features[rows], table.target[rows], **start, callback=watch(loss))
+            with _optioned():
+                models[loss] = model.fit(table.features[rows], table.target[rows], **start, callback=watch(loss))
             model.column_names_ = table.columns
     scores = [_score(loss, model, table, split) for loss, model in models.items()]
     return Experiment(table, plan, split, models, [*scores, *_baselines(split)])
@@ -109,6 +111,15 @@ def bits(nats: float) -> float:
 def perplexity(nats: float) -> float:
     """``e^nats``: how many equally likely classes leave as much doubt; inf where float64 cannot hold it."""
     return math.exp(nats) if nats < 709.0 else math.inf
+
+
+@contextmanager
+def _optioned() -> Generator[None]:
+    """A divergence names options of `xent fit`, which standardises anyway."""
+    try:
+        yield
+    except DivergedError as error:
+        raise ArgumentError(error.rule, error.found, "Lower --learning-rate or --l2.") from error
 
 
 @contextmanager

@@ -1,11 +1,12 @@
 """How an experiment is to go; checked without loading scikit-learn."""
 
+import math
+from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Literal
+from typing import Any, Literal
 
 from xent._errors import ArgumentError
 from xent.learn._objective import LossName
-from xent.learn._parameters import check_parameters
 
 
 @dataclass(frozen=True, slots=True)
@@ -26,16 +27,28 @@ class Plan:
         return len(self.losses) > 1
 
 
+RULES: dict[str, tuple[Callable[[Any], bool], str, str]] = {
+    "l2": (lambda v: 0.0 <= v < math.inf, "a finite number of at least 0", "0 is no penalty; try 0.0001."),
+    "learning_rate": (
+        lambda v: v is None or 0.0 < v < math.inf,
+        "a finite number above 0",
+        "Leave it out for a step at which the loss cannot rise.",
+    ),
+    "max_iter": (lambda v: v >= 0, "at least 0", "Try 1000."),
+    "test_fraction": (lambda v: 0.0 < v < 1.0, "between 0 and 1", "Try 0.25."),
+    "seed": (lambda v: v >= 0, "at least 0", "Try 0."),
+}
+
+
 def check_plan(plan: Plan) -> None:
-    """Raise ArgumentError for the first number of the plan that breaks its rule."""
-    check_parameters({name: getattr(plan, name) for name in ("l2", "solver", "learning_rate", "max_iter")})
-    if not 0.0 < plan.test_fraction < 1.0:
-        raise ArgumentError("test_fraction must lie between 0 and 1", f"it is {plan.test_fraction}", "Try 0.25.")
-    if plan.seed < 0:
-        raise ArgumentError("seed must be at least 0", f"it is {plan.seed}", "Try 0.")
+    """Raise ArgumentError for the first number of the plan that breaks its rule; it is named as an option of `xent fit`."""
+    for name, (holds, rule, remedy) in RULES.items():
+        value = getattr(plan, name)
+        if not holds(value):
+            raise ArgumentError(f"--{name.replace('_', '-')} must be {rule}", f"it is {value}", remedy)
     if plan.learning_rate is not None and plan.solver == "lbfgs":
         found = f"it is {plan.learning_rate} and the solver is 'lbfgs', which finds its own steps"
-        raise ArgumentError("learning_rate belongs to the solver 'gd'", found, "Add --solver gd, or leave it out.")
+        raise ArgumentError("--learning-rate belongs to --solver gd", found, "Add --solver gd, or leave it out.")
     if plan.saturated_start and plan.solver != "gd":
         found = f"the solver is {plan.solver!r}"
         raise ArgumentError("the two losses are compared by plain gradient descent", found, "Leave --solver out.")

@@ -20,7 +20,8 @@ class Step:
 
     ``loss`` is what is minimised, penalty included (nats for cross-entropy, no unit for squared error);
     ``cross_entropy_nats`` is the weighted mean over the training rows, without penalty;
-    ``gradient_norm`` is the largest absolute component of the gradient, the number that ``tol`` bounds.
+    ``gradient_norm`` is the largest absolute component of the gradient, the number that ``tol`` bounds;
+    ``elapsed_s`` counts seconds from iteration 0.
     """
 
     iteration: int
@@ -50,21 +51,26 @@ class Outcome:
     complaint: str | None
 
 
+class DivergedError(ArgumentError):
+    """Loss or gradient is no longer finite."""
+
+
 class Record:
     """Steps taken so far, each passed to the callback as it is added."""
 
     def __init__(self, callback: Callback | None) -> None:
-        """Start the clock."""
+        """Nothing yet; the clock starts with the first step, once everything is loaded and compiled."""
         self.steps: list[Step] = []
-        self._callback, self._start_s = callback, time.perf_counter()
+        self._callback, self._start_s = callback, 0.0
 
     def add(self, evaluation: Evaluation) -> None:
         """Append the next step; a loss or gradient that is not finite is an ArgumentError."""
-        elapsed_s = time.perf_counter() - self._start_s
+        now_s = time.perf_counter()
+        self._start_s = self._start_s if self.steps else now_s
         nats, norm = evaluation.cross_entropy_nats, evaluation.gradient_norm
-        step = Step(len(self.steps), evaluation.objective, nats, norm, elapsed_s)
+        step = Step(len(self.steps), evaluation.objective, nats, norm, now_s - self._start_s)
         if not np.isfinite(step.loss + step.gradient_norm):
-            raise ArgumentError(
+            raise DivergedError(
                 "loss and gradient must stay finite while fitting",
                 f"iteration {step.iteration} has loss {step.loss} and gradient norm {step.gradient_norm}",
                 "Standardise the features, or lower learning_rate or l2.",
