@@ -3,6 +3,7 @@
 from cyclopts import App
 
 import xent
+from xent.cli._terminal import PipeConsole
 from xent.cli.fit import HELP, fit
 
 app = App(
@@ -10,6 +11,7 @@ app = App(
     version=f"xent {xent.__version__}",
     help="Cross-entropy: learn by it, and see what it says.",
     help_format="plaintext",
+    console=PipeConsole(),
     result_action="return_value",
     suppress_keyboard_interrupt=False,
 )

@@ -21,19 +21,23 @@ STYLES: dict[LossName, dict[str, str]] = {
 }
 
 
+# Two lines closer than this cover each other.
+SAME_LINE = 5e-3
+
+
 def learning_curve(experiment: Experiment) -> Figure:
-    """Cross-entropy in nats on the training rows against iterations, with test losses and baselines."""
+    """Cross-entropy in nats, without penalty, on the training rows against iterations, with test losses and baselines."""
     from matplotlib.figure import Figure
 
-    figure = Figure(figsize=(7.2, 4.4), layout="constrained")
+    figure = Figure(figsize=(7.2, 5.0), layout="constrained")
     axes = figure.add_subplot()
     for score, (loss, model) in zip(experiment.scores, experiment.models.items(), strict=False):
         _draw_model(axes, loss, model, score)
     _draw_baselines(axes, experiment)
     _scale(axes)
-    axes.set(xlabel="iteration", ylabel="cross-entropy (nats per row)", title=_title(experiment))
+    axes.set(xlabel="iteration", ylabel="cross-entropy, no penalty (nats per row)", title=_title(experiment))
     axes.grid(visible=True, color="#dddddd", linewidth=0.6)
-    axes.legend(facecolor="white", edgecolor="none", fontsize="small")
+    figure.legend(loc="outside lower center", ncols=2, frameon=False, fontsize="small")
     return figure
 
 
@@ -61,11 +65,14 @@ def _draw_model(axes: Axes, loss: LossName, model: SoftmaxRegression, score: Sco
 def _draw_baselines(axes: Axes, experiment: Experiment) -> None:
     """What knowing no features costs: ln C, and the entropy of the classes."""
     frequencies, alike = experiment.scores[-2:]
-    n_classes = len(experiment.split.classes)
-    entropy = f"entropy of the classes = {frequencies.train_nats:.4g} nats"
-    axes.axhline(frequencies.train_nats, color="#555555", linestyle="-.", linewidth=1.2, label=entropy)
-    uniform = f"ln {n_classes} = {math.log(n_classes):.4g} nats"
-    axes.axhline(alike.train_nats, color="#000000", linestyle=":", linewidth=1.4, label=uniform)
+    entropy, uniform = frequencies.train_nats, alike.train_nats
+    label = f"ln {len(experiment.split.classes)} = {uniform:.4g} nats"
+    if math.isclose(entropy, uniform, rel_tol=SAME_LINE):
+        label += f" {'=' if math.isclose(entropy, uniform, rel_tol=1e-12) else '≈'} entropy of the classes"
+    else:
+        text = f"entropy of the classes = {entropy:.4g} nats"
+        axes.axhline(entropy, color="#555555", linestyle="-.", linewidth=1.2, label=text)
+    axes.axhline(uniform, color="#000000", linestyle=":", linewidth=1.4, label=label)
 
 
 def _title(experiment: Experiment) -> str:
