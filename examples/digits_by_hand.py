@@ -3,14 +3,20 @@
     python examples/digits_by_hand.py [PICTURE.svg]
 
 The model is one matrix: logits = X W + b. xent gives the mean cross-entropy and d loss / d logits; the chain rule to W is one
-matrix product. Needs scikit-learn for the digits and Matplotlib for the picture.
+matrix product. The picture goes to out/digits.svg unless another is named. Needs scikit-learn for the digits and Matplotlib
+for the picture: ``pip install '.[learn,report]'`` in the clone of xent.
 """
 
 import sys
+from pathlib import Path
 
 import numpy as np
-from matplotlib.figure import Figure
-from sklearn.datasets import load_digits
+
+try:
+    from matplotlib.figure import Figure
+    from sklearn.datasets import load_digits
+except ModuleNotFoundError as error:
+    sys.exit(f"{error.name} is missing. Run in the clone of xent: pip install '.[learn,report]'")
 
 import xent
 
@@ -46,10 +52,11 @@ def draw(loss_nats, test_nats, path):
     axes.axhline(np.log(10), color="black", linestyle=":", label="ln 10: all digits alike")
     axes.set(xlabel="step", ylabel="cross-entropy (nats per row)", ylim=0, title="Handwritten digits, softmax regression")
     axes.legend(frameon=False)
+    Path(path).parent.mkdir(parents=True, exist_ok=True)
     figure.savefig(path)
 
 
-def main(path="digits.svg"):
+def main(path="out/digits.svg"):
     (X, y), (X_test, y_test) = split()
     W, b, loss_nats = train(X, y)
     logits = X_test @ W + b
