@@ -297,6 +297,7 @@ def test_a_bad_call(tmp_path, xent_command, case):
         (("fit", "--max-iter", "1.5"), "Invalid value for --max-iter: 1.5 is no integer."),
         (("fit", "--seed", "x"), "Invalid value for --seed: x is no integer."),
         (("fit", "a.csv", "b.csv"), "'b.csv' belongs to no option. Name the class column with --target b.csv."),
+        (("fit", "--drop=id", "a.csv", "colour"), "'colour' belongs to no option. Write --drop once per column: --drop colour."),
         (("fit", "a.csv", "--target", "my", "kind"), "'kind' belongs to no option. Put quotes around a name that holds spaces."),
         (
             ("fit", "a.csv", "--target", "kind", "--drop", "id", "colour", "place"),

@@ -59,9 +59,9 @@ def _run(arguments: Sequence[str]) -> int:
 def _unclaimed(words: Sequence[str], arguments: Sequence[str]) -> str:
     """What to do about words that belong to no option."""
     found = f"{' '.join(map(repr, words))} belong{'s' if len(words) == 1 else ''} to no option."
-    if "--drop" in arguments:
+    if any(argument.startswith("--drop") for argument in arguments):
         return f"{found} Write --drop once per column: {' '.join(f'--drop {shlex.quote(word)}' for word in words)}."
-    if "--target" in arguments:
+    if any(argument.startswith("--target") for argument in arguments):
         return f"{found} Put quotes around a name that holds spaces."
     return f"{found} Name the class column with --target {shlex.quote(words[0])}."
 
