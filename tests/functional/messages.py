@@ -46,10 +46,13 @@ def with_values(values: Any, place: tuple[int, ...], value: float) -> np.ndarray
 
 
 class Unreadable:
-    """What a tensor that records gradients does when NumPy asks for its numbers."""
+    """What a tensor that records gradients, or one of bfloat16, does when NumPy asks for its numbers."""
+
+    def __init__(self, error: Exception) -> None:
+        self.error = error
 
     def __array__(self, dtype: Any = None, copy: Any = None) -> np.ndarray:
-        raise RuntimeError("Can't call numpy() on a tensor")
+        raise self.error
 
 
 ONES = np.ones((4, 1), np.float32)
@@ -61,9 +64,15 @@ CASES: dict[str, tuple[Callable[[], Any], type[Exception], str]] = {
         "logits must be a plain array; found a masked array. Fill it, or mark rows with ignore_index.",
     ),
     "unreadable": (
-        ce(Unreadable()),
+        ce(Unreadable(RuntimeError("Can't call numpy() on a tensor"))),
         xent.DTypeError,
         "logits must be readable by NumPy; it says: Can't call numpy() on a tensor. A tensor? Use tensor.detach().",
+    ),
+    "a dtype NumPy lacks": (
+        ce(Unreadable(TypeError("Got unsupported ScalarType BFloat16"))),
+        xent.DTypeError,
+        "logits must be readable by NumPy; it says: Got unsupported ScalarType BFloat16. "
+        "Convert it first: tensor.float().numpy().",
     ),
     "one row of logits, as many labels": (
         ce(np.zeros(4, np.float32), T),
@@ -280,6 +289,21 @@ CASES: dict[str, tuple[Callable[[], Any], type[Exception], str]] = {
         xent.ArgumentError,
         "scale must be a number in (-inf, inf); found inf. 1 changes nothing.",
     ),
+    "a scale of 400 digits": (
+        ce(scale=10**400),
+        xent.ArgumentError,
+        "scale must be a number in (-inf, inf); found a number beyond float64. 1 changes nothing.",
+    ),
+    "a z-loss of more digits than Python prints": (
+        ce(z_loss=10**5000),
+        xent.ArgumentError,
+        "z_loss must be a number in [0.0, inf); found a number beyond float64. 0 leaves the term out.",
+    ),
+    "an array of reductions": (
+        ce(reduction=np.array([1, 2])),
+        xent.ArgumentError,
+        "reduction must be one of 'none', 'sum', 'mean'; found array([1, 2]). Write reduction='none', say.",
+    ),
     "a normalizer of 0": (
         ce(normalizer=0),
         xent.ArgumentError,
@@ -384,6 +408,11 @@ CASES: dict[str, tuple[Callable[[], Any], type[Exception], str]] = {
         xent.ArgumentError,
         "backend must be None or one of numba, reference; found 'cuda'. None chooses.",
     ),
+    "a list of backends": (
+        ce(backend=["numba"]),
+        xent.ArgumentError,
+        "backend must be None or one of numba, reference; found ['numba']. None chooses.",
+    ),
     "no such function": (
         lambda: xent.explain_backend(X, function="crossentropy"),
         xent.ArgumentError,
@@ -394,5 +423,20 @@ CASES: dict[str, tuple[Callable[[], Any], type[Exception], str]] = {
         lambda: xent.set_num_threads(0),
         xent.ArgumentError,
         "num_threads must be a positive whole number; found 0. 1 computes on the calling thread alone.",
+    ),
+    "True threads": (
+        lambda: xent.set_num_threads(True),
+        xent.ArgumentError,
+        "num_threads must be a positive whole number; found True. 1 computes on the calling thread alone.",
+    ),
+    "the name of a number of threads": (
+        lambda: xent.set_num_threads("2"),  # type: ignore[arg-type]
+        xent.ArgumentError,
+        "num_threads must be a positive whole number; found '2'. 1 computes on the calling thread alone.",
+    ),
+    "endless threads": (
+        lambda: xent.set_num_threads(float("inf")),  # type: ignore[arg-type]
+        xent.ArgumentError,
+        "num_threads must be a positive whole number; found inf. 1 computes on the calling thread alone.",
     ),
 }

@@ -25,7 +25,10 @@ def as_array(value: Any, name: str) -> Array:
         return np.asarray(value)
     except RuntimeError as error:
         raise DTypeError(f"{name} must be readable by NumPy", f"it says: {error}", "A tensor? Use tensor.detach().") from error
-    except (TypeError, ValueError) as error:
+    except TypeError as error:
+        remedy = "Convert it first: tensor.float().numpy()."
+        raise DTypeError(f"{name} must be readable by NumPy", f"it says: {error}", remedy) from error
+    except ValueError as error:
         raise ShapeError(f"{name} must be one rectangular array", f"NumPy says: {error}", "Are all rows equally long?") from error
 
 

@@ -24,7 +24,7 @@ _CHOICES = {
 def choice(value: object, name: str) -> None:
     """One of the option's words."""
     words = _CHOICES[name]
-    if value not in words:
+    if not isinstance(value, str) or value not in words:
         raise ArgumentError(
             f"{name} must be one of {', '.join(map(repr, words))}", f"found {value!r}", f"Write {name}={words[0]!r}, say."
         )
@@ -39,12 +39,22 @@ def _is_real(value: object) -> TypeGuard[float]:
     return not isinstance(value, bool) and isinstance(value, Real)
 
 
+def _float64(value: object) -> float:
+    """A real number rounded, infinite where float64 does not reach; NaN for anything else."""
+    try:
+        return float(value) if _is_real(value) else math.nan
+    except OverflowError:
+        return math.inf
+
+
 def number(value: object, name: str, low: float, high: float = math.inf, *, open_low: bool = False) -> float:
     """A finite number in [low, high], or (low, high]."""
-    if _is_real(value) and math.isfinite(value) and low <= value <= high and not (open_low and value == low):
-        return float(value)
+    wide = _float64(value)
+    if math.isfinite(wide) and low <= wide <= high and not (open_low and wide == low):
+        return wide
     interval = f"{'(' if open_low or low == -math.inf else '['}{low}, {high}{')' if high == math.inf else ']'}"
-    raise ArgumentError(f"{name} must be a number in {interval}", f"found {value!r}", _NEUTRAL[name])
+    found = "a number beyond float64" if wide == math.inf != value else repr(value)
+    raise ArgumentError(f"{name} must be a number in {interval}", f"found {found}", _NEUTRAL[name])
 
 
 def finite(value: Any, name: str) -> float:

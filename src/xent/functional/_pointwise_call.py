@@ -56,6 +56,9 @@ def _partner(value: Any, like: Array, storage: Storage, name: str, like_name: st
     if array.dtype.kind not in "fiub" and array.dtype.name != "bfloat16":
         raise DTypeError(f"{name} must hold numbers", f"found {array.dtype}", "Convert it with astype.")
     same_shape(array, like, name, like_name)
+    if storage == "bfloat16" and array.dtype == np.uint16:
+        # Beside the bits of bfloat16 these would be read as such.
+        return array.astype(np.float64)
     if array.dtype == like.dtype:
         return bits(array, storage)
     return array.astype(np.float64) if array.dtype.name == "bfloat16" or not array.dtype.isnative else array

@@ -1,5 +1,6 @@
 """From checked arguments to rows for a schedule, and from row values to what the caller asked for."""
 
+import math
 from typing import Any, NamedTuple, TypeAlias
 
 import numpy as np
@@ -45,22 +46,16 @@ class Input(NamedTuple):
 
 
 def as_rows(array: Array, axis: int) -> Array:
-    """[A, B, C]: axes before the class axis, axes after it, classes."""
-    if array.ndim == 2 and axis == 1:
-        return array[None]
-    if axis == array.ndim - 1:
-        flat = array.reshape(-1, array.shape[axis]) if array.flags.c_contiguous else _merged(array)
-        return flat[None] if flat.ndim == 2 else flat
-    before, after = array.shape[:axis], array.shape[axis + 1 :]
-    count = int(np.prod(before))
-    return array.reshape(count, array.shape[axis], int(np.prod(after))).transpose(0, 2, 1)
+    """[A, B, C] by shape alone, so that arrays of one shape fit each other; a view wherever strides allow.
 
-
-def _merged(array: Array) -> Array:
-    """A strided array with its class axis last: two axes before it can be kept apart, more are merged, copying if needed."""
-    if array.ndim == 1:
-        return array[None]
-    return array if array.ndim <= 3 else array.reshape(-1, array.shape[-2], array.shape[-1])
+    With classes last, A runs over all axes but the last two; else over the axes before the classes, and B over those after.
+    """
+    if axis < array.ndim - 1:
+        before, after = array.shape[:axis], array.shape[axis + 1 :]
+        return array.reshape(math.prod(before), array.shape[axis], math.prod(after)).transpose(0, 2, 1)
+    if array.ndim <= 2:
+        return array.reshape(1, *array.shape) if array.ndim == 2 else array[None, None]
+    return array if array.ndim == 3 else array.reshape(math.prod(array.shape[:-2]), *array.shape[-2:])
 
 
 def read_input(value: Any, axis: int, name: str) -> Input:
@@ -169,4 +164,7 @@ def counted(target: Target, rows: int, weight: PerRow) -> float:
     """Weight of the counted rows: Σ w for indices, N for probabilities."""
     if target.indices is None:
         return float(rows)
-    return total(weight) if isinstance(weight, np.ndarray) else float(rows - target.ignored)
+    if not isinstance(weight, np.ndarray):
+        return float(rows - target.ignored)
+    with np.errstate(over="ignore"):
+        return total(weight)

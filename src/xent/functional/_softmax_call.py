@@ -38,9 +38,15 @@ class Call(NamedTuple):
         else:
             gradient = buffer(out, given.array)
             apart(gradient, given.array, "logits")
-            if self.rows.target_probs is not None:
-                apart(gradient, self.rows.target_probs, "target")
+            for goal in (self.rows.target, self.rows.target_probs):
+                if goal is not None:
+                    apart(gradient, goal, "target")
         matrix = given.matrix(_rows.bits(gradient, given.storage))
+        if gradient.size and not np.may_share_memory(matrix, gradient):
+            # The buffer's strides allow no view of its rows.
+            loss, fresh = self.value_and_gradient(None)
+            gradient[...] = fresh
+            return loss, gradient
         values = dense.values_and_gradient(self.kernel, self.rows, self.loss, self.reducer.upstream, matrix)
         return self.reducer.reduce(values, given), gradient
 
@@ -67,7 +73,7 @@ _PLAIN_LOSS, _PLAIN_TRANSFORM = CategoricalLoss(), Transform()
 
 
 def _loss(o: Options, weight: Array | None) -> CategoricalLoss:
-    if not (o.label_smoothing or o.z_loss or o.focal):
+    if o.label_smoothing == o.z_loss == o.focal == 0.0:
         return _PLAIN_LOSS
     return CategoricalLoss(
         label_smoothing=options.number(o.label_smoothing, "label_smoothing", 0.0, 1.0),
@@ -78,7 +84,7 @@ def _loss(o: Options, weight: Array | None) -> CategoricalLoss:
 
 
 def _transform(o: Options) -> Transform:
-    if o.softcap is None and o.scale == 1.0:
+    if o.softcap is None and type(o.scale) in (float, int) and o.scale == 1.0:
         return _PLAIN_TRANSFORM
     cap = None if o.softcap is None else options.number(o.softcap, "softcap", 0.0, open_low=True)
     return Transform(options.finite(o.scale, "scale"), cap)

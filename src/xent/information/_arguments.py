@@ -76,6 +76,8 @@ def _open(**named: Array) -> tuple[Any, list[Array], list[str]]:
 
 
 def _as_array(name: str, value: Any) -> Array:
+    if isinstance(value, np.ma.MaskedArray):
+        raise DTypeError(f"{name} must be a plain array", "it is a masked array", "Fill it, or leave masked rows out.")
     try:
         array_namespace(value)
     except TypeError:

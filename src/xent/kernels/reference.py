@@ -9,10 +9,10 @@ _BFLOAT16_QUIET_NAN = np.uint16(0x7FC0)
 
 
 def widen(array: Array, storage: Storage) -> Floats:
-    """Float64 values of an array in storage dtype; exact."""
+    """Float64 values of an array in storage dtype; exact, and in C order, for sums follow the order of memory."""
     if storage == "bfloat16":
-        return (array.astype(np.uint32) << 16).view(np.float32).astype(np.float64)
-    return array.astype(np.float64)
+        return (array.astype(np.uint32, order="C") << 16).view(np.float32).astype(np.float64)
+    return array.astype(np.float64, order="C")
 
 
 def narrow(values: Floats, storage: Storage, out: Array) -> None:
@@ -73,6 +73,8 @@ class ReferenceKernel:
             peak, excess = _peak_and_excess(z)
             surprisals = (peak[:, None] - z) + excess[:, None]
             rows = _target_statistics(problem, z, surprisals, want)
+            if problem.target_probs is not None:
+                rows["surprisal"][np.isnan(excess)] = np.nan
             p = np.exp(-surprisals)
             return _without_ignored(
                 problem,
@@ -143,7 +145,7 @@ def _smooth(problem: Problem, surprisals: Floats) -> RowsN:
 def _target(problem: Problem) -> Floats:
     """T where targets are probabilities."""
     assert problem.target_probs is not None
-    probs = problem.target_probs.astype(np.float64)
+    probs = problem.target_probs.astype(np.float64, order="C")
     return probs if problem.class_weight is None else probs * problem.class_weight
 
 
@@ -153,7 +155,7 @@ def _target_statistics(problem: Problem, z: Floats, surprisals: Floats, want: Wa
         weighted = _target(problem)
         rows = {"surprisal": _times(weighted, surprisals).sum(axis=1), "mass": weighted.sum(axis=1)}
         if want.target_entropy:
-            y = problem.target_probs.astype(np.float64)
+            y = problem.target_probs.astype(np.float64, order="C")
             rows["target_entropy"] = -_times(weighted, np.log(np.where(y == 0.0, 1.0, y))).sum(axis=1)
         return rows
     if problem.target is None:

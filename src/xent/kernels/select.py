@@ -58,7 +58,7 @@ def choose(backend: str | None, storage: Storage, pointwise: str | None = None) 
         ArgumentError: if no backend has that name.
         BackendError: if it refuses; the message holds its reason.
     """
-    if backend is not None and backend not in _REGISTRY:
+    if backend is not None and (not isinstance(backend, str) or backend not in _REGISTRY):
         raise ArgumentError(f"backend must be None or one of {', '.join(_REGISTRY)}", f"found {backend!r}", "None chooses.")
     refusals: list[str] = []
     for name in _REGISTRY if backend is None else (backend,):

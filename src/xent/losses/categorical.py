@@ -75,11 +75,17 @@ class CategoricalLoss:
 
     def values(self, rows: RowStatistics, weight: PerRow) -> RowsN:
         """Each row's value in nats; 0 where ignored."""
+        if self is _PLAIN or self == _PLAIN:
+            return _weighted(weight, nll(rows))
+        with np.errstate(over="ignore", invalid="ignore"):
+            return self._composed(rows, weight)
+
+    def _composed(self, rows: RowStatistics, weight: PerRow) -> RowsN:
         value = focal(rows, self.focal) if self.focal else nll(rows)
         if self.minus_target_entropy and rows.target_entropy is not None:
             value = value - rows.target_entropy
         if self.label_smoothing:
-            value = value * (1.0 - self.label_smoothing)
+            value = value * (1.0 - self.label_smoothing) if self.label_smoothing < 1.0 else np.zeros_like(value)
         if self.z_loss:
             value = value + self.z_loss * z_loss(rows)
         value = _weighted(weight, value)
@@ -87,12 +93,19 @@ class CategoricalLoss:
 
     def coefficients(self, rows: RowStatistics, weight: PerRow) -> RowCoefficients:
         """The coefficients of each row's gradient."""
+        if not (self.label_smoothing or self.z_loss or self.focal):
+            return nll_coefficients(rows).times(weight)
+        with np.errstate(over="ignore", invalid="ignore"):
+            return self._composed_coefficients(rows, weight)
+
+    def _composed_coefficients(self, rows: RowStatistics, weight: PerRow) -> RowCoefficients:
         base = focal_coefficients(rows, self.focal) if self.focal else nll_coefficients(rows)
-        if not (self.label_smoothing or self.z_loss):
-            return base.times(weight)
         a, b = base.a * (1.0 - self.label_smoothing), base.b * (1.0 - self.label_smoothing)
         a = a + self.z_loss * z_loss_coefficients(rows).a if self.z_loss else a
         return RowCoefficients(a=a * weight + self.label_smoothing * self.smooth_mass, b=b * weight, c=self.label_smoothing)
+
+
+_PLAIN = CategoricalLoss()
 
 
 def _miss(surprisal: RowsN) -> RowsN:

@@ -20,13 +20,13 @@ def squared_error_slope(x: Floats, y: Floats, weight: Floats | float = 1.0) -> t
 
 def gaussian_nll(mean: Floats, y: Floats, var: Floats) -> Floats:
     """``½·(log var + (y − mean)²/var)`` in nats, without the constant ``½·log 2π``."""
-    return 0.5 * (np.log(var) + np.square(mean - y) / var)
+    return 0.5 * (np.log(var) + (mean - y) * ((mean - y) / var))
 
 
 def gaussian_nll_slopes(mean: Floats, y: Floats, var: Floats) -> tuple[Floats, Floats]:
     """``(mean − y)/var`` and ``½·(1 − (y − mean)²/var)/var``; at fixed variance the first is squared error's over 2·var."""
     residual = mean - y
-    return residual / var, 0.5 * (1.0 - np.square(residual) / var) / var
+    return residual / var, 0.5 * (1.0 - residual * (residual / var)) / var
 
 
 SQUARED_ERROR = PointwiseLoss("squared_error", squared_error, squared_error_slope)

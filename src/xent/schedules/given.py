@@ -82,5 +82,5 @@ def _picked(matrix: Array, storage: Storage, target: IndicesN, weight: PerRow) -
 
 
 def _weighted(target_probs: Array, class_weight: Array | None) -> Floats:
-    wide = target_probs.astype(np.float64)
+    wide = target_probs.astype(np.float64, order="C")
     return wide if class_weight is None else wide * class_weight

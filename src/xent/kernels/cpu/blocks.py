@@ -44,6 +44,35 @@ def row_at(like, address, classes):
     return carray(pointer_at(address), (classes,), like.dtype)
 
 
+@njit(**EXACT)
+def held(x, scale):
+    """``x · scale``, and the largest finite number where a finite x overflows: it leads its row as before."""
+    product = float(x) * scale
+    rounded = type_of(x, product)
+    return largest(x, product) if abs(float(rounded)) == np.inf and abs(float(x)) < np.inf else rounded
+
+
+def type_of(x, value) -> Any:
+    """value in x's dtype."""
+
+
+@overload(type_of)
+def _type_of(x, value):
+    real = np.float64 if x.bitwidth == 64 else np.float32
+    return lambda x, value: real(value)
+
+
+def largest(x, sign) -> Any:
+    """The largest finite number of x's dtype, with a sign."""
+
+
+@overload(largest)
+def _largest(x, sign):
+    if x.bitwidth == 64:
+        return lambda x, sign: math.copysign(1.7976931348623157e308, sign)
+    return lambda x, sign: np.float32(math.copysign(3.4028234663852886e38, sign))
+
+
 def bent(y) -> Any:
     """tanh y and its derivative, from ``e^−2|y|``."""
 
@@ -71,7 +100,7 @@ def bend(z, slope, scale, cap):
     for j in range(z.shape[0]):
         x = z[j]
         t, d = bent(real(x * ratio))
-        z[j] = real(x * scale) if abs(x) == np.inf else real(cap * t)
+        z[j] = real(x * scale) if abs(x) == np.inf else held(t, cap)
         slope[j] = real(scale * d)
 
 
@@ -79,7 +108,7 @@ def bend(z, slope, scale, cap):
 def rescale(z, slope, scale):
     """z from x in place, and dz/dx, without a soft cap."""
     for j in range(z.shape[0]):
-        z[j] = z.dtype.type(z[j] * scale)
+        z[j] = held(z[j], scale)
         slope[j] = z.dtype.type(scale)
 
 
@@ -171,6 +200,13 @@ def subtract_entropy_slope(z, out, factor, peak, excess, entropy):
         log_p = (float(z[j]) - peak) - excess
         p = exp_double(log_p)
         out[j] = out.dtype.type(float(out[j]) - factor * (p * ((log_p if p > 0.0 else 0.0) + entropy)))
+
+
+@njit(**EXACT)
+def scale_by(out, factor):
+    """``out *= factor``."""
+    for j in range(out.shape[0]):
+        out[j] *= factor
 
 
 @njit(**EXACT)

@@ -70,7 +70,7 @@ def binary_chunk(x, y, weight, positive, factor, v, g):
         small = t * large
         here, there = (large if z >= zero else small), (small if z >= zero else large)
         loss = yes * ((down if yes != 0.0 else zero) + log) + no * ((up if no != 0.0 else zero) + log)
-        w = weight[j]
+        w = weight[j] if yes + no != 0.0 else 0.0
         v[j] = w * (loss if w != 0.0 else 0.0)
         slope = no * here - yes * there
         g[j] = g.dtype.type((factor * w) * (slope if w != 0.0 else 0.0))
@@ -100,8 +100,8 @@ def square_chunk(x, y, factor, g):
     full_width()
     total = 0.0
     for j in range(x.shape[0]):
-        d = widen(x[j]) - widen(y[j])
-        total += float(d) * float(d)
+        d = float(widen(x[j])) - float(widen(y[j]))
+        total += d * d
         g[j] = g.dtype.type((factor + factor) * d)
     return total
 
@@ -124,9 +124,9 @@ def gaussian_chunk(x, y, var, factor, v, g, h):
     for j in range(x.shape[0]):
         s = float(widen(var[j]))
         r = float(widen(x[j])) - float(widen(y[j]))
-        v[j] = 0.5 * (log_positive(s) + r * r / s)
+        v[j] = 0.5 * (log_positive(s) + r * (r / s))
         g[j] = g.dtype.type(factor * (r / s))
-        h[j] = h.dtype.type(factor * 0.5 * ((1.0 - r * r / s) / s))
+        h[j] = h.dtype.type(factor * 0.5 * ((1.0 - r * (r / s)) / s))
 
 
 @njit(**EXACT)
@@ -209,14 +209,14 @@ def square(x, y, weight, values, gradient, factor, real):
     v, g, total = np.empty(CHUNK), np.empty(CHUNK, real.dtype), 0.0
     for c in range(0, x.shape[0], CHUNK):
         stop = min(x.shape[0], c + CHUNK)
-        n, f = stop - c, real.dtype.type(factor)
+        n = stop - c
         if weight.shape[0] or values.shape[0]:
             w = weight[c:stop] if weight.shape[0] else np.ones(n)
-            weighted_square_chunk(x[c:stop], y[c:stop], w, f, v[:n], g[:n])
+            weighted_square_chunk(x[c:stop], y[c:stop], w, factor, v[:n], g[:n])
             total += settle(v[:n], g[:n], values, gradient, c)
             continue
         built = built_in(gradient, c, stop, g)
-        total += square_chunk(x[c:stop], y[c:stop], f, built)
+        total += square_chunk(x[c:stop], y[c:stop], factor, built)
         delivered(built, gradient, c)
     return total
 

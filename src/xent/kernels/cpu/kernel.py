@@ -136,7 +136,8 @@ class NumbaKernel:
             return self._long_core(problem)
         result, classes = np.empty((3, len(problem.logits))), problem.logits.shape[1]
         head = (_LIKE[problem.storage], *_place(problem.logits), classes)
-        short_rows.statistics(*head, _indices(problem), *_tile(problem.storage, classes), result)
+        tile = _tile(problem.storage, classes)
+        short_rows.statistics(*head, _indices(problem), *tile, _scratch(problem.storage), result)
         return result
 
     def _long_core(self, problem: Problem) -> Array:

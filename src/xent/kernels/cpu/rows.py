@@ -28,6 +28,8 @@ from xent.kernels.cpu.simd import (
     whole_halvings,
 )
 
+HEADROOM, LOWERED = 60.0, 2.0**-60
+"""Doublings by which a row's largest exponential is lifted above 1: as far below it float32 still tells small ones from 0."""
 PEAK, EXCESS, SURPRISAL = 0, 1, 2
 """Rows of the statistics buffer [3, N]."""
 TARGET_SURPRISAL, MASS, TARGET_ENTROPY = 0, 1, 2
@@ -60,15 +62,16 @@ def top_chunk(z):
 def rest_of(z, pad, base, halvings, peak, where):
     """``Σ e^(z − shift)`` of a block without one of the elements that equal peak, which stand from chunk `where` on."""
     real = z.dtype.type
-    rounding, floor, rest, stop = magic(z, halvings), floor_of(z, halvings), 0.0, 0
+    lifted, rest, stop = halvings - HEADROOM, 0.0, 0
+    rounding, floor = magic(z, lifted), floor_of(z, lifted)
     while stop < z.shape[0]:
         start, stop = stop, chunk_end(stop, z.shape[0])
         chunk = z[start:stop] if stop - start >= STRIPE else padded(z[start:stop], pad)
         if start == where:
-            rest += float(sum_shifted_below(chunk, real(base), rounding, floor, real(peak)))
+            rest += LOWERED * float(sum_shifted_below(chunk, real(base), rounding, floor, real(peak)))
             rest += (count_equal(chunk, real(peak)) - 1) * math.exp(beyond(peak, base, halvings))
         else:
-            rest += float(sum_shifted(chunk, real(base), rounding, floor))
+            rest += LOWERED * float(sum_shifted(chunk, real(base), rounding, floor))
     return rest
 
 
@@ -184,6 +187,18 @@ def extras(like, address, stride, classes, scale, cap, target, rows, vector, wan
 @njit(**PLAIN)
 def build(z, g, shift, factor):
     """``factor · p`` of a block; the last stripe is written twice rather than one by one."""
+    real = z.dtype.type
+    if abs(float(real(factor))) == np.inf:
+        # Infinity times a probability of 0 would be NaN: the factor is applied in two steps.
+        build_in_part(z, g, shift, factor * LOWERED)
+        blocks.scale_by(g, real(1.0 / LOWERED))
+        return
+    build_in_part(z, g, shift, factor)
+
+
+@njit(**PLAIN)
+def build_in_part(z, g, shift, factor):
+    """The same for a factor that the computing dtype holds."""
     real, size = z.dtype.type, z.shape[0]
     rounding, floor = magic(z, shift[1]), floor_of(z, shift[1])
     whole = size - size % STRIPE if size >= STRIPE else size
@@ -207,7 +222,7 @@ def gradient(
             blocks.fill(out, scratch.dtype.type(0.0 if t < 0 else np.nan))
             continue
         a, b = coefficients[0, i if per_row else 0], coefficients[1, i if per_row else 0]
-        shift = shift_for(scratch[0], peak[i])
+        shift = shift_for(scratch[0], peak[i] + excess[i])
         factor = a * math.exp(-beyond(peak[i], shift[0], shift[1]) - excess[i])
         stop = 0
         while stop < classes:
@@ -225,9 +240,12 @@ def gradient(
 def build_less_target(z, g, shift, factor, probs, b, weight, start):
     """``factor · p − b · T`` of a block, T times class weights where there are any."""
     real = z.dtype.type
-    if weight.shape[0]:
+    if weight.shape[0] or abs(float(real(factor))) == np.inf:
         build(z, g, shift, factor)
-        blocks.subtract_weighted(g, b, probs, weight[start : start + probs.shape[0]])
+        if weight.shape[0]:
+            blocks.subtract_weighted(g, b, probs, weight[start : start + probs.shape[0]])
+        else:
+            blocks.subtract_scaled(g, b, probs)
         return
     rounding, floor = magic(z, shift[1]), floor_of(z, shift[1])
     blocks.scaled_exp_less(z, real(shift[0]), rounding, floor, real(factor), probs, real(b), g)
@@ -249,7 +267,7 @@ def full_gradient(
             continue
         a, b, c, d = coefficients[:, i if per_row else 0]
         # A single class is subtracted from itself, so that p is exactly 1.
-        shift = shift_for(scratch[0], peak[i]) if classes > 1 else (peak[i], 0.0)
+        shift = shift_for(scratch[0], peak[i] + excess[i]) if classes > 1 else (peak[i], 0.0)
         factor = a * math.exp(-beyond(peak[i], shift[0], shift[1]) - excess[i])
         stop = 0
         while stop < classes:

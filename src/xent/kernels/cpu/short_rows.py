@@ -5,15 +5,13 @@ rows share its tile. Where a tile spans too much for one shift, or holds NaN or 
 For plain logits and index targets, whose surprisal is ``log1p(Σ_{j≠t} e^{z_j} / e^{z_t})``: no maximum is needed.
 """
 
-import math
-
 import numpy as np
 from numba import njit
 
 from xent._typing import Array
 from xent.kernels.cpu.blocks import copied, row_at, scaled_exp
 from xent.kernels.cpu.compiled import kernel
-from xent.kernels.cpu.rows import EXCESS, PEAK, SURPRISAL, shift_for
+from xent.kernels.cpu.rows import EXCESS, HEADROOM, PEAK, SURPRISAL, row_statistics, shift_for
 from xent.kernels.cpu.simd import (
     EXACT,
     PLAIN,
@@ -39,8 +37,8 @@ GROUP = 8
 """Classes summed in their own precision before float64 takes over."""
 SPAN, FAR = 60.0, 256.0
 """One shift serves a tile whose numbers lie within SPAN of each other and FAR of 0: no exponential leaves float32's range."""
-FAINT = 2.0**-80
-"""A target's exponential below this is taken from its logit instead."""
+FAINT = 2.0**-100
+"""A target's exponential below this, which one shift for all never gives, is taken from its logit instead."""
 
 BASE, HALVINGS, RATIO, OWN, FACTOR, SLOPE, SCALE = 0, 1, 2, 3, 4, 5, 6
 """Rows of the lane buffer [7, TILE]."""
@@ -77,6 +75,7 @@ def exponentials(z, e, classes, lanes):
         row = z[r * classes : (r + 1) * classes]
         top = float(greatest(row))
         base, k = shift_for(z, top) if -np.inf < top < np.inf else (0.0, 0.0)
+        k -= HEADROOM
         lanes[BASE, r], lanes[HALVINGS, r] = base, k
         factor = z.dtype.type(1.0 if -np.inf < top < np.inf else np.nan)
         scaled_exp(row, z.dtype.type(base), magic(z, k), floor_of(z, k), factor, e[r * classes : (r + 1) * classes])
@@ -126,18 +125,8 @@ def divide_sums(e, classes, part, lanes):
         total[r] = total[r] / own[r]
 
 
-@njit(**PLAIN)
-def faint(z, e, t, base, halvings):
-    """Peak, excess and surprisal of a row whose target is all but impossible."""
-    total = 0.0
-    for j in range(e.shape[0]):
-        total += float(e[j])
-    shift, excess = -beyond(0.0, base, halvings), math.log(total)
-    return shift, excess, (shift - float(z[t])) + excess
-
-
 @kernel
-def statistics(like, address, stride, classes, target, tile, lanes, out):
+def statistics(like, address, stride, classes, target, tile, lanes, whole, out):
     """Into out [3, N]: the target's logit and lse less it, or peak and excess where it is faint; surprisal; 0 where ignored."""
     full_width()
     z, e = tile[0], tile[1]
@@ -157,8 +146,8 @@ def statistics(like, address, stride, classes, target, tile, lanes, out):
             if t < 0:
                 origin, excess, surprisal = 0.0, 0.0, 0.0
             elif not lanes[OWN, r] >= FAINT:
-                ends = at + classes
-                origin, excess, surprisal = faint(z[at:ends], e[at:ends], t, lanes[BASE, r], lanes[HALVINGS, r])
+                origin, excess, at_target = row_statistics(z[at : at + classes], whole, 1.0, -1.0, True, t)
+                surprisal = (origin - at_target) + excess
             out[PEAK, i], out[EXCESS, i], out[SURPRISAL, i] = origin, excess, surprisal
 
 
@@ -177,9 +166,15 @@ def factors(lanes, peak, excess, surprisal):
 
 @njit(**PLAIN)
 def put(e, at, factor, out):
-    """``factor · e`` of the row that begins at `at`, rounded to the storage dtype."""
-    for j in range(out.shape[0]):
-        out[j] = narrow(factor * e[at + j], out)
+    """``factor · e`` of the row that begins at `at`, rounded to the storage dtype; a factor too large for e's is no NaN."""
+    real = e.dtype.type
+    small = real(factor)
+    if abs(float(small)) < np.inf:
+        for j in range(out.shape[0]):
+            out[j] = narrow(small * e[at + j], out)
+    else:
+        for j in range(out.shape[0]):
+            out[j] = narrow(real(factor * float(e[at + j])), out)
 
 
 @kernel
@@ -203,6 +198,6 @@ def gradient(like, address, stride, out_address, out_stride, classes, target, pe
                 for j in range(classes):
                     out[j] = narrow(real(0.0 if t < 0 else np.nan), out)
                 continue
-            put(e, r * classes, real(lanes[FACTOR, r]), out)
+            put(e, r * classes, lanes[FACTOR, r], out)
             b = coefficients[1, (begin + r) * each]
             out[t] = narrow(real((lanes[SCALE, r] - b) + lanes[SLOPE, r]), out)

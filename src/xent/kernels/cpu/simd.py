@@ -264,7 +264,8 @@ def log_positive(x) -> Any:
 def _log_positive(x):
     def log(x):
         x = 1.0 if x <= 0.0 else x
-        bits = bits_of(x)
+        tiny = x < 2.2250738585072014e-308
+        bits = bits_of(x * 18014398509481984.0 if tiny else x)
         # 0x3FE6A09E... is sqrt(1/2): it splits the range so that m lies within a factor sqrt(2) of 1.
         k = (bits - 0x3FE6A09E667F3BCD) >> 52
         f = float_of(i64(bits - (k << 52)))
@@ -279,7 +280,7 @@ def _log_positive(x):
         p = p * s + 2 / 7
         p = p * s + 2 / 5
         p = p * s + 2 / 3
-        return k * LN2 + (f * s * p + 2.0 * f)
+        return (k - (54 if tiny else 0)) * LN2 + (f * s * p + 2.0 * f)
 
     return log
 

@@ -8,6 +8,8 @@ import os
 import threading
 from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor, wait
+from contextlib import suppress
+from numbers import Integral
 from typing import TypeVar
 
 from xent._errors import ArgumentError
@@ -38,7 +40,7 @@ def get_num_threads() -> int:
     if _chosen is not None:
         return _chosen
     named = os.environ.get("XENT_NUM_THREADS")
-    return _usable_processors() if named is None else _counted(named, "XENT_NUM_THREADS")
+    return _usable_processors() if named is None else _counted(named, "XENT_NUM_THREADS", str)
 
 
 def set_num_threads(count: int | None) -> None:
@@ -139,12 +141,12 @@ def _usable_processors() -> int:
     return os.cpu_count() or 1
 
 
-def _counted(value: object, name: str) -> int:
-    try:
-        count = int(value)  # pyright: ignore[reportArgumentType]
-    except (TypeError, ValueError):
-        count = 0
-    if count < 1 or (isinstance(value, float) and not value.is_integer()):
+def _counted(value: object, name: str, kind: type = Integral) -> int:
+    count = 0
+    if isinstance(value, kind) and not isinstance(value, bool):
+        with suppress(ValueError):
+            count = int(value)
+    if count < 1:
         raise ArgumentError(
             f"{name} must be a positive whole number", f"found {value!r}", "1 computes on the calling thread alone."
         )
