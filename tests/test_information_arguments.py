@@ -145,6 +145,13 @@ def test_other_dtypes_are_refused_by_name() -> None:
 
 
 @every_call
+def test_masked_arrays_are_refused(f: Callable[..., Any], arrays: Any) -> None:
+    name = "joint" if f in (conditional_entropy, mutual_information) else "p"
+    expected = f"{name} must be a plain array; it is a masked array. Fill it, or leave masked rows out."
+    assert message(DTypeError, f, *map(np.ma.masked_array, arrays)) == expected
+
+
+@every_call
 def test_an_unknown_unit_is_refused(f: Callable[..., Any], arrays: Any) -> None:
     if f is perplexity:
         with pytest.raises(TypeError, match="unit"):

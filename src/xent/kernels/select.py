@@ -51,7 +51,7 @@ def reason(name: str, storage: Storage, pointwise: str | None = None) -> str | N
     return kernel if isinstance(kernel, str) else kernel.refuses(storage, pointwise)
 
 
-def choose(backend: str | None, storage: Storage, pointwise: str | None = None) -> Kernel:
+def choose(backend: object, storage: Storage, pointwise: str | None = None) -> Kernel:
     """The backend named, or the first that does not refuse.
 
     Raises:
@@ -61,7 +61,7 @@ def choose(backend: str | None, storage: Storage, pointwise: str | None = None) 
     if backend is not None and (not isinstance(backend, str) or backend not in _REGISTRY):
         raise ArgumentError(f"backend must be None or one of {', '.join(_REGISTRY)}", f"found {backend!r}", "None chooses.")
     refusals: list[str] = []
-    for name in _REGISTRY if backend is None else (backend,):
+    for name in _REGISTRY if backend is None else (str(backend),):
         kernel = _REGISTRY[name]()
         refusal = kernel if isinstance(kernel, str) else kernel.refuses(storage, pointwise)
         if refusal is None and not isinstance(kernel, str):

@@ -141,7 +141,7 @@ def _usable_processors() -> int:
     return os.cpu_count() or 1
 
 
-def _counted(value: object, name: str, kind: type = Integral) -> int:
+def _counted(value: object, name: str, kind: type[Integral] | type[str] = Integral) -> int:
     count = 0
     if isinstance(value, kind) and not isinstance(value, bool):
         with suppress(ValueError):
