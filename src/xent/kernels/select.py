@@ -51,17 +51,18 @@ def reason(name: str, storage: Storage, pointwise: str | None = None) -> str | N
     return kernel if isinstance(kernel, str) else kernel.refuses(storage, pointwise)
 
 
-def choose(backend: object, storage: Storage, pointwise: str | None = None) -> Kernel:
+def choose(backend: str | None, storage: Storage, pointwise: str | None = None) -> Kernel:
     """The backend named, or the first that does not refuse.
 
     Raises:
         ArgumentError: if no backend has that name.
         BackendError: if it refuses; the message holds its reason.
     """
-    if backend is not None and (not isinstance(backend, str) or backend not in _REGISTRY):
+    known = isinstance(backend, str) and backend in _REGISTRY
+    if backend is not None and not known:
         raise ArgumentError(f"backend must be None or one of {', '.join(_REGISTRY)}", f"found {backend!r}", "None chooses.")
     refusals: list[str] = []
-    for name in _REGISTRY if backend is None else (str(backend),):
+    for name in _REGISTRY if backend is None else (backend,):
         kernel = _REGISTRY[name]()
         refusal = kernel if isinstance(kernel, str) else kernel.refuses(storage, pointwise)
         if refusal is None and not isinstance(kernel, str):

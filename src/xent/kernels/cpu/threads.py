@@ -10,7 +10,7 @@ from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor, wait
 from contextlib import suppress
 from numbers import Integral
-from typing import TypeVar
+from typing import Any, TypeVar
 
 from xent._errors import ArgumentError
 
@@ -141,7 +141,7 @@ def _usable_processors() -> int:
     return os.cpu_count() or 1
 
 
-def _counted(value: object, name: str, kind: type[Integral] | type[str] = Integral) -> int:
+def _counted(value: object, name: str, kind: type[Any] = Integral) -> int:
     count = 0
     if isinstance(value, kind) and not isinstance(value, bool):
         with suppress(ValueError):
