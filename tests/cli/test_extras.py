@@ -26,7 +26,7 @@ def packages_without(directory, *missing):
     ("missing", "names"),
     [
         (["pyarrow"], "pyarrow"),
-        (["sklearn", "scikit_learn", "matplotlib"], "sklearn, matplotlib"),
+        (["sklearn", "scikit_learn", "matplotlib"], "matplotlib, sklearn"),
         (["cyclopts", "rich", "pyarrow"], "cyclopts, rich, pyarrow"),
     ],
 )

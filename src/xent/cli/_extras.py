@@ -5,7 +5,7 @@ from importlib.util import find_spec
 from xent._errors import MissingExtraError
 from xent.learn import INSTALL
 
-MODULES = {"cli": ("cyclopts", "rich"), "learn": ("scipy", "sklearn"), "data": ("pyarrow",), "report": ("matplotlib",)}
+MODULES = {"cli": ("cyclopts", "rich", "matplotlib"), "learn": ("scipy", "sklearn"), "data": ("pyarrow",)}
 
 
 def require(*extras: str) -> None:

@@ -66,7 +66,7 @@ def fit(
     out: Annotated[str, Parameter(metavar="PATH", help="Directory of the outputs.")] = "out",
 ) -> None:
     """Train, judge, write the outputs, and print the result; `HELP` is the manual."""
-    require("learn", "data", "report")
+    require("learn", "data")
     from xent.cli._outputs import check_writable, write_outputs
     from xent.learn._plan import Plan, check_plan
     from xent.learn._split import stratified_split
