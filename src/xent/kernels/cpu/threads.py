@@ -141,11 +141,10 @@ def _usable_processors() -> int:
     return os.cpu_count() or 1
 
 
-def _counted(value: object, name: str, kind: type[Any] = Integral) -> int:
-    count = 0
-    if isinstance(value, kind) and not isinstance(value, bool):
-        with suppress(ValueError):
-            count = int(value)
+def _counted(value: Any, name: str, kind: type = Integral) -> int:
+    count, fits = 0, isinstance(value, kind) and not isinstance(value, bool)
+    with suppress(ValueError):
+        count = int(value) if fits else 0
     if count < 1:
         raise ArgumentError(
             f"{name} must be a positive whole number", f"found {value!r}", "1 computes on the calling thread alone."
