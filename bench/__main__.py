@@ -3,6 +3,7 @@
 import argparse
 import sys
 from collections.abc import Sequence
+from dataclasses import replace
 
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
@@ -28,6 +29,7 @@ def arguments(given: Sequence[str]) -> argparse.Namespace:
     )
     parser.add_argument("rows", nargs="*", metavar="ROW", help=f"rows of the table to run: {', '.join(ROWS)}; without any, all")
     parser.add_argument("--quick", action="store_true", help="the main size only, few repetitions")
+    parser.add_argument("--most-mib", type=int, metavar="N", help="leave out logits of more than N MiB; the table says so")
     parser.add_argument(
         "--write",
         action="store_true",
@@ -75,7 +77,10 @@ def main(given: Sequence[str]) -> int:
         description = machine.describe()
         if description["load_before"] and description["load_before"] > BUSY:
             err.print(f"The machine is busy (load {description['load_before']}): times will be too long.", style="yellow")
-        results = measure(asked.rows or ROWS, QUICK if asked.quick else WHOLE, err)
+        plan = QUICK if asked.quick else WHOLE
+        if asked.most_mib is not None:
+            plan = replace(plan, most_bytes=asked.most_mib << 20)
+        results = measure(asked.rows or ROWS, plan, err)
         report.show(results, out)
         out.print(report.origin(commit, publish.today(), description), highlight=False)
         if asked.write:

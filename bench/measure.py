@@ -37,7 +37,7 @@ class Effort:
 
     least: int = 3
     most: int = 15
-    budget_s: float = 2.5
+    budget_s: float = 2.0
 
 
 def elapsed_s(call: Callable[[], object], loops: int = 1) -> float:

@@ -77,6 +77,14 @@ class Plan:
     effort: Effort
     with_memory: bool = True
     backend: str | None = None
+    most_bytes: int | None = None
+    """Logits larger than this are left out, and the table says so."""
+
+    def leaves_out(self, workload: Workload) -> str | None:
+        """The remark on a workload that is larger than asked for."""
+        if self.most_bytes is None or workload.logits_bytes <= self.most_bytes:
+            return None
+        return f"left out: {workload.logits_bytes >> 20} MiB of logits, --most-mib {self.most_bytes >> 20}"
 
     def sizes(self, workload: Workload) -> tuple[float, ...]:
         """Times its rows that a workload is run; one without a goal is run once."""
@@ -102,7 +110,7 @@ def run(workload: Workload, factor: float, plan: Plan, tell: Tell = lambda _: No
         "touched_bytes": scaled.touched * scaled.logits_bytes,
         "numbers": scaled.rows * scaled.classes,
     }
-    if reason := memory.too_large(scaled) or _unreadable(scaled):
+    if reason := plan.leaves_out(scaled) or memory.too_large(scaled) or _unreadable(scaled):
         return Result(**{**blank, "remark": reason})
     who = ("xent",) if absent else ("xent", "peer")
     tell("memory")
