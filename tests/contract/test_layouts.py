@@ -106,7 +106,7 @@ def each_size_of_blocks(test: Callable[..., None]) -> Callable[..., None]:
     """On every backend, shape and dtype, in one block and in blocks of a few rows."""
     for name, choices in (
         ("block_bytes", (dense.BLOCK_BYTES, 300)),
-        ("dtype", ("bfloat16", "float32", "float64")),
+        ("dtype", ("bfloat16", "float64")),
         ("shape", SHAPES),
     ):
         test = pytest.mark.parametrize(name, choices, ids=str)(test)
