@@ -7,7 +7,6 @@ from typing import Any
 
 import numpy as np
 
-from xent._check.arrays import as_array
 from xent._errors import DistributionError, DistributionWarning, DTypeError, LabelError, ShapeError
 from xent._typing import Array, IndicesN, RowMeasure, RowsN
 
@@ -170,8 +169,3 @@ def _shape_remedy(found: tuple[int, ...], shape: tuple[int, ...], rows: tuple[in
     if sorted(found) == sorted(shape) and found != shape:
         return "Are two axes of the target swapped?"
     return "Do logits and target come from the same batch?"
-
-
-def as_target(target: Any) -> Array:
-    """The target as an array; a list of floats or whole numbers keeps its kind."""
-    return as_array(target, "target")

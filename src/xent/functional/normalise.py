@@ -1,5 +1,6 @@
 """Softmax and its relatives: along one axis, never over the whole array."""
 
+from collections.abc import Callable
 from typing import Any
 
 import numpy as np
@@ -7,10 +8,19 @@ import numpy as np
 from xent._check.arrays import as_floats
 from xent._typing import Array, Floats
 from xent.functional import _rows
-from xent.kernels.contract import Pointwise
+from xent.kernels.contract import Kernel, Pointwise
 from xent.kernels.select import choose
 from xent.losses.binary import LOG_SIGMOID, SIGMOID
 from xent.schedules import dense, pointwise
+
+
+def _along(fill: Callable[[Kernel, dense.Rows, Array], None], x: Any, axis: int, backend: str | None) -> Array:
+    """A fresh array like x, filled row by row by a schedule."""
+    given = _rows.read_input(x, axis, "x")
+    result = np.empty(given.array.shape, given.array.dtype)
+    rows = dense.Rows(_rows.matrix_bits(given), given.storage)
+    fill(choose(backend, given.storage), rows, given.matrix(_rows.bits(result, given.storage)))
+    return result
 
 
 def softmax(x: Any, *, axis: int = -1, backend: str | None = None) -> Array:
@@ -46,11 +56,7 @@ def softmax(x: Any, *, axis: int = -1, backend: str | None = None) -> Array:
     References:
         Bridle, "Probabilistic interpretation of feedforward classification network outputs", 1990.
     """
-    given = _rows.read_input(x, axis, "x")
-    result = np.empty(given.array.shape, given.array.dtype)
-    rows = dense.Rows(_rows.matrix_bits(given), given.storage)
-    dense.probabilities(choose(backend, given.storage), rows, given.matrix(_rows.bits(result, given.storage)))
-    return result
+    return _along(dense.probabilities, x, axis, backend)
 
 
 def log_softmax(x: Any, *, axis: int = -1, backend: str | None = None) -> Array:
@@ -85,11 +91,7 @@ def log_softmax(x: Any, *, axis: int = -1, backend: str | None = None) -> Array:
     References:
         Blanchard, Higham & Higham, "Accurately computing the log-sum-exp and softmax functions", 2021.
     """
-    given = _rows.read_input(x, axis, "x")
-    result = np.empty(given.array.shape, given.array.dtype)
-    rows = dense.Rows(_rows.matrix_bits(given), given.storage)
-    dense.log_probabilities(choose(backend, given.storage), rows, given.matrix(_rows.bits(result, given.storage)))
-    return result
+    return _along(dense.log_probabilities, x, axis, backend)
 
 
 def logsumexp(x: Any, *, axis: int = -1, backend: str | None = None) -> Any:

@@ -22,8 +22,7 @@ SUMMING: Any = {"fastmath": {"contract", "nsz", "reassoc"}, **PLAIN}
 """Division by zero is an infinity: an exception would be a second way out of the loop, and end vectorisation."""
 CHUNK = 512
 """Elements summed in their own precision before float64 takes over: 8 a lane on the widest machine."""
-NEAR = 256.0
-"""Up to this magnitude of a row's maximum m the shift is K halvings; beyond, x − m is exact wherever it matters."""
+
 
 f32, f64, i32, i64 = np.float32, np.float64, np.int32, np.int64
 LN2 = 0.6931471805599453
@@ -106,7 +105,7 @@ def _floor_of(like, halvings):
 
 
 def near(like, value) -> Any:
-    """Whether a shift by halvings is exact for a maximum of that size."""
+    """Whether a shift by halvings is exact for a maximum of that size; beyond, x − m is exact wherever it matters."""
 
 
 @overload(near)
