@@ -96,6 +96,22 @@ class RowCoefficients(NamedTuple):
         return RowCoefficients(self.a * factor, self.b * factor, self.c * factor, self.d * factor)
 
 
+class KnownCoefficients(NamedTuple):
+    """A row's gradient as ``(a + b·mass)·p − b·T − c·u``, where no number has to wait for the statistics."""
+
+    a: PerRow = 0.0
+    b: PerRow = 0.0
+    c: PerRow = 0.0
+
+    def times(self, factor: PerRow) -> "KnownCoefficients":
+        """The same gradient times a number, or one number a row."""
+        return KnownCoefficients(self.a * factor, self.b * factor, self.c * factor)
+
+    def given(self, mass: PerRow) -> RowCoefficients:
+        """As `RowCoefficients`, once the mass is there."""
+        return RowCoefficients(self.a + self.b * mass, self.b, self.c)
+
+
 class Pointwise(Protocol):
     """A loss of one number at a time: ``value`` and ``derivatives`` in plain NumPy, and a name kernels may know."""
 
@@ -133,6 +149,12 @@ class Kernel(Protocol):
 
     def gradient(self, problem: Problem, rows: RowStatistics, coefficients: RowCoefficients, out: MatrixNC) -> None:
         """Write the gradient with respect to the logits into out, which may be the logits themselves."""
+        ...
+
+    def statistics_and_gradient(
+        self, problem: Problem, want: Want, coefficients: KnownCoefficients, out: MatrixNC
+    ) -> RowStatistics:
+        """Both at once, which lets a kernel visit each row once; out may be the logits themselves."""
         ...
 
     def log_probs(self, problem: Problem, out: MatrixNC) -> None:

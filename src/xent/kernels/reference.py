@@ -3,7 +3,16 @@
 import numpy as np
 
 from xent._typing import Array, Floats, IndicesN, MatrixNC, PerRow, RowMeasure, RowsN, Storage
-from xent.kernels.contract import Pointwise, PointwiseTask, Problem, RowCoefficients, RowStatistics, Transform, Want
+from xent.kernels.contract import (
+    KnownCoefficients,
+    Pointwise,
+    PointwiseTask,
+    Problem,
+    RowCoefficients,
+    RowStatistics,
+    Transform,
+    Want,
+)
 
 _BFLOAT16_QUIET_NAN = np.uint16(0x7FC0)
 
@@ -108,6 +117,14 @@ class ReferenceKernel:
                 gradient[problem.target < 0] = 0.0
             gradient[np.isnan(rows.excess)] = np.nan
             narrow(gradient, problem.storage, out)
+
+    def statistics_and_gradient(
+        self, problem: Problem, want: Want, coefficients: KnownCoefficients, out: MatrixNC
+    ) -> RowStatistics:
+        """One after the other."""
+        rows = self.statistics(problem, want)
+        self.gradient(problem, rows, coefficients.given(rows.mass), out)
+        return rows
 
     def log_probs(self, problem: Problem, out: MatrixNC) -> None:
         """``z − lse``."""

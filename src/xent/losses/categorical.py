@@ -9,7 +9,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from xent._typing import PerRow, RowsN
-from xent.kernels.contract import RowCoefficients, RowStatistics, Want
+from xent.kernels.contract import KnownCoefficients, RowCoefficients, RowStatistics, Want
 
 
 def nll(rows: RowStatistics) -> RowsN:
@@ -93,10 +93,15 @@ class CategoricalLoss:
 
     def coefficients(self, rows: RowStatistics, weight: PerRow) -> RowCoefficients:
         """The coefficients of each row's gradient."""
-        if not (self.label_smoothing or self.z_loss or self.focal):
-            return nll_coefficients(rows).times(weight)
         with np.errstate(over="ignore", invalid="ignore"):
             return self._composed_coefficients(rows, weight)
+
+    def known_coefficients(self, weight: PerRow) -> KnownCoefficients | None:
+        """The same before the statistics are there; None where they are needed."""
+        if self.z_loss or self.focal:
+            return None
+        smoothed = self.label_smoothing
+        return KnownCoefficients(a=smoothed * self.smooth_mass, b=(1.0 - smoothed) * weight, c=smoothed)
 
     def _composed_coefficients(self, rows: RowStatistics, weight: PerRow) -> RowCoefficients:
         base = focal_coefficients(rows, self.focal) if self.focal else nll_coefficients(rows)

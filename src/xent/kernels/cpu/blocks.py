@@ -44,6 +44,24 @@ def row_at(like, address, classes):
     return carray(pointer_at(address), (classes,), like.dtype)
 
 
+@njit(**PLAIN)
+def part(array, start, stop):
+    """``array[start:stop]`` of a contiguous array, without a share in its ownership: to count owners costs as much as a stripe."""
+    return row_at(array, np.int64(array.ctypes.data) + start * array.itemsize, stop - start)
+
+
+@njit(**PLAIN)
+def lane(scratch, row):
+    """One row of the scratch buffer."""
+    return row_at(scratch, np.int64(scratch.ctypes.data) + row * BLOCK * scratch.itemsize, BLOCK)
+
+
+@njit(**PLAIN)
+def loose(array):
+    """A matrix without its owner, for the same reason."""
+    return carray(pointer_at(np.int64(array.ctypes.data)), array.shape, array.dtype)
+
+
 @njit(**EXACT)
 def held(x, scale):
     """``x · scale``, and the largest finite number where a finite x overflows: it leads its row as before."""
@@ -144,17 +162,17 @@ def staged(x, scratch, scale, cap, direct) -> Any:
 @overload(staged)
 def _staged(x, scratch, scale, cap, direct):
     def always(x, scratch, scale, cap, direct):
-        z = scratch[Z][: x.shape[0]]
+        z = part(lane(scratch, Z), 0, x.shape[0])
         copied(x, z)
-        transform(z, scratch[SLOPE], scale, cap)
+        transform(z, lane(scratch, SLOPE), scale, cap)
         return z
 
     def when_needed(x, scratch, scale, cap, direct):
         if direct:
-            return x
-        z = scratch[Z][: x.shape[0]]
+            return part(x, 0, x.shape[0])
+        z = part(lane(scratch, Z), 0, x.shape[0])
         copied(x, z)
-        transform(z, scratch[SLOPE], scale, cap)
+        transform(z, lane(scratch, SLOPE), scale, cap)
         return z
 
     return when_needed if x.dtype == scratch.dtype else always
@@ -238,7 +256,7 @@ def written(out, scratch) -> Any:
 def _written(out, scratch):
     if out.dtype == scratch.dtype:
         return lambda out, scratch: out
-    return lambda out, scratch: scratch[G][: out.shape[0]]
+    return lambda out, scratch: part(lane(scratch, G), 0, out.shape[0])
 
 
 def finish(g, out) -> Any:
@@ -250,6 +268,22 @@ def _finish(g, out):
     if out.dtype == g.dtype:
         return lambda g, out: None
     return lambda g, out: store(g, out)
+
+
+def move(g, out, apart) -> Any:
+    """Store a gradient that was built where it goes, unless that is of another dtype or, being apart, another place."""
+
+
+@overload(move)
+def _move(g, out, apart):
+    if out.dtype != g.dtype:
+        return lambda g, out, apart: store(g, out)
+
+    def same_dtype(g, out, apart):
+        if apart:
+            store(g, out)
+
+    return same_dtype
 
 
 @njit(**SUMMING)

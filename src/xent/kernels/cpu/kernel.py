@@ -1,10 +1,21 @@
 """The Numba backend's face: blocks of rows handed to compiled functions by address."""
 
+import threading
+
 import numpy as np
 
 from xent._typing import Array, IndicesN, MatrixNC, RowMeasure, Storage
-from xent.kernels.contract import Pointwise, PointwiseTask, Problem, RowCoefficients, RowStatistics, Transform, Want
-from xent.kernels.cpu import elementwise, short_rows
+from xent.kernels.contract import (
+    KnownCoefficients,
+    Pointwise,
+    PointwiseTask,
+    Problem,
+    RowCoefficients,
+    RowStatistics,
+    Transform,
+    Want,
+)
+from xent.kernels.cpu import elementwise, fused, short_rows
 from xent.kernels.cpu import rows as long_rows
 from xent.kernels.cpu.blocks import BLOCK
 from xent.kernels.cpu.compiled import kernel
@@ -22,8 +33,36 @@ def address_of(array):
     return array.ctypes.data
 
 
+class _Scratch(threading.local):
+    """What a thread's kernels write on the way, made once: by storage, and by storage and number of classes."""
+
+    def __init__(self) -> None:
+        self.blocks: dict[bool, Array] = {}
+        self.spare: dict[bool, Array] = {}
+        self.tiles: dict[tuple[bool, int], tuple[Array, Array]] = {}
+
+
+_mine = _Scratch()
+
+
+def _real(storage: Storage) -> type:
+    """The computing dtype."""
+    return np.float64 if storage == "float64" else np.float32
+
+
 def _scratch(storage: Storage) -> Array:
-    return np.empty((4, BLOCK), np.float64 if storage == "float64" else np.float32)
+    double = storage == "float64"
+    if double not in _mine.blocks:
+        _mine.blocks[double] = np.empty((4, BLOCK), _real(storage))
+    return _mine.blocks[double]
+
+
+def _spare(storage: Storage, classes: int) -> Array:
+    """Room for one row's exponentials."""
+    double = storage == "float64"
+    if double not in _mine.spare or len(_mine.spare[double]) < classes:
+        _mine.spare[double] = np.empty(classes, _real(storage))
+    return _mine.spare[double]
 
 
 def _is_short(problem: Problem) -> bool:
@@ -32,7 +71,11 @@ def _is_short(problem: Problem) -> bool:
 
 
 def _tile(storage: Storage, classes: int) -> tuple[Array, Array]:
-    return short_rows.scratch(np.float64 if storage == "float64" else np.float32, classes)
+    key = (storage == "float64", classes)
+    if key not in _mine.tiles:
+        _mine.tiles.clear()
+        _mine.tiles[key] = short_rows.scratch(_real(storage), classes)
+    return _mine.tiles[key]
 
 
 def _place(matrix: MatrixNC) -> tuple[int, int]:
@@ -54,16 +97,26 @@ def _classes(vector: Array | None) -> Array:
     return _NO_CLASSES if vector is None else vector
 
 
-def _coefficients(coefficients: RowCoefficients, count: int) -> Array:
-    """[4, N], or [4, 1] where all four are plain numbers."""
-    a, b, c, d = coefficients
-    if type(a) is type(b) is type(c) is type(d) is float:
-        result = np.empty((4, 1))
-        result[0, 0], result[1, 0], result[2, 0], result[3, 0] = a, b, c, d
-        return result
-    result = np.empty((4, count))
-    result[0], result[1], result[2], result[3] = a, b, c, d
+def _packed(coefficients: RowCoefficients | KnownCoefficients, count: int) -> Array:
+    """[k, N], or [k, 1] where all are plain numbers."""
+    plain = all(type(value) is float for value in coefficients)
+    result = np.empty((len(coefficients), 1 if plain else count))
+    for row, value in enumerate(coefficients):
+        result[row] = value
     return result
+
+
+def _full_statistics(problem: Problem, want: Want, result: Array) -> RowStatistics:
+    """Statistics as `fused.full` leaves them."""
+    with_probs = problem.target_probs is not None
+    return RowStatistics(
+        peak=result[long_rows.PEAK],
+        excess=result[long_rows.EXCESS],
+        surprisal=result[long_rows.SURPRISAL],
+        mass=result[fused.MASS] if with_probs else 1.0,
+        smooth=result[fused.SMOOTH] if want.smooth else None,
+        target_entropy=result[fused.TARGET_ENTROPY] if with_probs and want.target_entropy else None,
+    )
 
 
 class NumbaKernel:
@@ -102,23 +155,41 @@ class NumbaKernel:
     def gradient(self, problem: Problem, rows: RowStatistics, coefficients: RowCoefficients, out: MatrixNC) -> None:
         """The gradient with respect to the logits, into out."""
         count, classes = problem.logits.shape
-        four, entropy = _coefficients(coefficients, count), rows.entropy
         head = (_LIKE[problem.storage], *_place(problem.logits), *_place(out), classes)
-        known = (_indices(problem), rows.peak, rows.excess, rows.surprisal)
-        simple = problem.target_probs is None and problem.class_vector is None and entropy is None
-        if simple and _is_short(problem):
-            short_rows.gradient(*head, *known, four, *_tile(problem.storage, classes))
-        elif simple:
-            long_rows.gradient(*head, *_bend(problem.transform), *known, four, _scratch(problem.storage))
+        entropy = np.zeros(count) if rows.entropy is None else rows.entropy
+        four = _packed(coefficients, count)
+        known = (_indices(problem), rows.peak, rows.excess, rows.surprisal, entropy, four, _classes(problem.class_vector))
+        scratch = _scratch(problem.storage)
+        long_rows.gradient(*head, *_bend(problem.transform), *known, *self._target_place(problem), scratch)
+
+    def statistics_and_gradient(
+        self, problem: Problem, want: Want, coefficients: KnownCoefficients, out: MatrixNC
+    ) -> RowStatistics:
+        """Both in one visit a row, where logits are plain."""
+        if want.entropy or want.rank or not problem.transform.plain:
+            rows = self.statistics(problem, want)
+            self.gradient(problem, rows, coefficients.given(rows.mass), out)
+            return rows
+        count, classes = problem.logits.shape
+        storage, known = problem.storage, _packed(coefficients, count)
+        head = (_LIKE[storage], *_place(problem.logits), *_place(out), classes, _indices(problem), known)
+        if problem.target_probs is not None or problem.class_vector is not None:
+            result = np.empty((6, count))
+            target = (_classes(problem.class_vector), *self._target_place(problem), want.target_entropy)
+            fused.full(*head, *target, _spare(storage, classes), _scratch(storage), result)
+            return _full_statistics(problem, want, result)
+        result = np.empty((3, count))
+        if _is_short(problem):
+            short_rows.fused(*head, *_tile(storage, classes), _scratch(storage), result)
         else:
-            known = (*known, np.zeros(count) if entropy is None else entropy, four, _classes(problem.class_vector))
-            target = self._target_place(problem)
-            long_rows.full_gradient(*head, *_bend(problem.transform), *known, *target, _scratch(problem.storage))
+            fused.simple(*head, _spare(storage, classes), _scratch(storage), result)
+        surprisal = np.zeros(count) if problem.target is None else result[long_rows.SURPRISAL]
+        return RowStatistics(result[long_rows.PEAK], result[long_rows.EXCESS], surprisal)
 
     def log_probs(self, problem: Problem, out: MatrixNC) -> None:
         """``z − lse`` into out."""
         head = (_LIKE[problem.storage], *_place(problem.logits), *_place(out), out.shape[1])
-        long_rows.log_probs(*head, *_bend(problem.transform), self._core(problem), _scratch(problem.storage))
+        long_rows.log_probs(*head, *_bend(problem.transform), len(out), _scratch(problem.storage))
 
     def measure(self, values: MatrixNC, storage: Storage) -> RowMeasure:
         """Sum, least and greatest of each row."""

@@ -10,26 +10,13 @@ import numpy as np
 from numba import njit
 
 from xent.kernels.cpu import blocks
-from xent.kernels.cpu.blocks import BLOCK, PAD, SLOPE, STRIPE, chunk_end, padded, row_at, staged, written
+from xent.kernels.cpu.blocks import BLOCK, SLOPE, STRIPE, lane, loose, row_at, staged, written
 from xent.kernels.cpu.compiled import kernel
-from xent.kernels.cpu.simd import (
-    CHUNK,
-    PLAIN,
-    beyond,
-    count_equal,
-    floor_of,
-    full_width,
-    greatest,
-    least,
-    magic,
-    near,
-    sum_shifted,
-    sum_shifted_below,
-    whole_halvings,
-)
+from xent.kernels.cpu.simd import CHUNK, PLAIN, beyond, floor_of, full_width, greatest, least, magic
+from xent.kernels.cpu.visit import shift_for, visited
 
-HEADROOM, LOWERED = 60.0, 2.0**-60
-"""Doublings by which a row's largest exponential is lifted above 1: as far below it float32 still tells small ones from 0."""
+LOWERED = 2.0**-60
+
 PEAK, EXCESS, SURPRISAL = 0, 1, 2
 """Rows of the statistics buffer [3, N]."""
 TARGET_SURPRISAL, MASS, TARGET_ENTROPY = 0, 1, 2
@@ -38,107 +25,52 @@ SMOOTH, ENTROPY, RANK = 0, 1, 2
 """Rows of the extras buffer [3, N]."""
 
 
-@njit(**PLAIN)
-def shift_for(like, value):
-    """A base to subtract and a number of halvings K, one of them 0, that bring e^value near 1."""
-    if near(like, value):
-        return 0.0, whole_halvings(value)
-    return float(like.dtype.type(value)), 0.0
-
-
-@njit(**PLAIN)
-def top_chunk(z):
-    """Maximum of a block, and the start of the first chunk that holds it."""
-    top, where, stop = -np.inf, 0, 0
-    while stop < z.shape[0]:
-        start, stop = stop, chunk_end(stop, z.shape[0])
-        g = float(greatest(z[start:stop]))
-        if not g <= top:
-            top, where = g, start
-    return top, where
-
-
-@njit(**PLAIN)
-def rest_of(z, pad, base, halvings, peak, where):
-    """``Σ e^(z − shift)`` of a block without one of the elements that equal peak, which stand from chunk `where` on."""
-    real = z.dtype.type
-    lifted, rest, stop = halvings - HEADROOM, 0.0, 0
-    rounding, floor = magic(z, lifted), floor_of(z, lifted)
-    while stop < z.shape[0]:
-        start, stop = stop, chunk_end(stop, z.shape[0])
-        chunk = z[start:stop] if stop - start >= STRIPE else padded(z[start:stop], pad)
-        if start == where:
-            rest += LOWERED * float(sum_shifted_below(chunk, real(base), rounding, floor, real(peak)))
-            rest += (count_equal(chunk, real(peak)) - 1) * math.exp(beyond(peak, base, halvings))
-        else:
-            rest += LOWERED * float(sum_shifted(chunk, real(base), rounding, floor))
-    return rest
-
-
-@njit(**PLAIN)
-def row_statistics(x, scratch, scale, cap, direct, target):
-    """Peak, lse − peak, and z at the target: the peak is left out of the sum, so log1p keeps the smallest excess exact."""
-    classes = x.shape[0]
-    peak, base, halvings, rest, at_target = -np.inf, 0.0, 0.0, 0.0, np.nan
-    stop = 0
-    while stop < classes:
-        start, stop = stop, min(classes, stop + BLOCK)
-        z = staged(x[start:stop], scratch, scale, cap, direct)
-        if start <= target < stop:
-            at_target = float(z[target - start])
-        top, where = top_chunk(z)
-        if not top <= peak:
-            if not top < np.inf:
-                return np.nan, np.nan, np.nan
-            new_base, new_halvings = shift_for(z, top)
-            if peak > -np.inf:
-                rest += math.exp(beyond(peak, base, halvings))
-                rest *= math.exp(beyond(base - new_base, 0.0, new_halvings - halvings))
-            peak, base, halvings = top, new_base, new_halvings
-        else:
-            where = -1
-        rest += rest_of(z, scratch[PAD][:STRIPE], base, halvings, peak, where)
-    if peak == -np.inf or rest != rest:
-        return np.nan, np.nan, np.nan
-    return peak, math.log1p(rest / math.exp(beyond(peak, base, halvings))), at_target
-
-
 @kernel
 def statistics(like, address, stride, classes, scale, cap, target, scratch, out):
     """Into out [3, N]: peak, excess, surprisal of the index target; zeros where ignored."""
     full_width()
+    scratch = loose(scratch)
+    plain = scale == 1.0 and cap <= 0.0
     for i in range(out.shape[1]):
         t = target[i] if target.shape[0] else np.int64(0)
         if t < 0:
             out[PEAK, i], out[EXCESS, i], out[SURPRISAL, i] = 0.0, 0.0, 0.0
             continue
         x = row_at(like, address + i * stride, classes)
-        peak, excess, at_target = row_statistics(x, scratch, scale, cap, scale == 1.0 and cap <= 0.0, t)
+        peak, excess, at_target, _ = visited(x, address + i * stride, scratch[0, :0], 0, scratch, scale, cap, plain, t)
         out[PEAK, i], out[EXCESS, i], out[SURPRISAL, i] = peak, excess, (peak - at_target) + excess
+
+
+@njit(**PLAIN)
+def row_target(x, probs, weight, entropy, peak, excess, scratch, scale, cap, direct):
+    """Surprisal and mass of target probabilities and, where asked, their entropy; every term is non-negative."""
+    total, mass, own, stop = 0.0, 0.0, 0.0, 0
+    while stop < x.shape[0]:
+        start, stop = stop, min(x.shape[0], stop + BLOCK)
+        z, y = staged(x[start:stop], scratch, scale, cap, direct), probs[start:stop]
+        if weight.shape[0]:
+            w = weight[start:stop]
+            gap, part = blocks.weighted_gap_sum(z, y, w, peak)
+            own += blocks.weighted_entropy_sum(y, w) if entropy else 0.0
+        else:
+            gap, part = blocks.gap_sum(z, y, peak)
+            own += blocks.entropy_sum(y) if entropy else 0.0
+        total += gap
+        mass += part
+    return total + mass * excess, mass, own
 
 
 @kernel
 def target_sums(like, address, stride, classes, scale, cap, rows, t_like, t_address, t_stride, weight, entropy, scratch, out):
-    """Into out [3, N]: surprisal, mass and, where asked, entropy of target probabilities; every term is non-negative."""
+    """Into out [3, N]: surprisal, mass and, where asked, entropy of target probabilities."""
     full_width()
+    scratch = loose(scratch)
     plain = scale == 1.0 and cap <= 0.0
     for i in range(out.shape[1]):
         x, probs = row_at(like, address + i * stride, classes), row_at(t_like, t_address + i * t_stride, classes)
-        total, mass, own = 0.0, 0.0, 0.0
-        stop = 0
-        while stop < classes:
-            start, stop = stop, min(classes, stop + BLOCK)
-            z, y = staged(x[start:stop], scratch, scale, cap, plain), probs[start:stop]
-            if weight.shape[0]:
-                w = weight[start:stop]
-                gap, part = blocks.weighted_gap_sum(z, y, w, rows[PEAK, i])
-                own += blocks.weighted_entropy_sum(y, w) if entropy else 0.0
-            else:
-                gap, part = blocks.gap_sum(z, y, rows[PEAK, i])
-                own += blocks.entropy_sum(y) if entropy else 0.0
-            total += gap
-            mass += part
-        out[TARGET_SURPRISAL, i], out[MASS, i], out[TARGET_ENTROPY, i] = total + mass * rows[EXCESS, i], mass, own
+        peak, excess = rows[PEAK, i], rows[EXCESS, i]
+        known = row_target(x, probs, weight, entropy, peak, excess, scratch, scale, cap, plain)
+        out[TARGET_SURPRISAL, i], out[MASS, i], out[TARGET_ENTROPY, i] = known
 
 
 @njit(**PLAIN)
@@ -153,6 +85,17 @@ def row_entropy(z, peak, excess):
 
 
 @njit(**PLAIN)
+def row_smooth(x, vector, peak, excess, scratch, scale, cap, direct):
+    """``Σ u (lse − z)``."""
+    total, stop = 0.0, 0
+    while stop < x.shape[0]:
+        start, stop = stop, min(x.shape[0], stop + BLOCK)
+        gap, mass = blocks.gap_sum(staged(x[start:stop], scratch, scale, cap, direct), vector[start:stop], peak)
+        total += gap + mass * excess
+    return total
+
+
+@njit(**PLAIN)
 def z_at(x, target, scratch, scale, cap):
     """z of one class, rounded as every other z of its row is."""
     start = target // BLOCK * BLOCK
@@ -163,19 +106,19 @@ def z_at(x, target, scratch, scale, cap):
 def extras(like, address, stride, classes, scale, cap, target, rows, vector, want_entropy, want_rank, scratch, out):
     """Into out [3, N]: ``Σ u (lse − z)`` where a vector u is given, entropy and rank where asked; zeros where ignored."""
     full_width()
+    scratch = loose(scratch)
     plain = scale == 1.0 and cap <= 0.0
     for i in range(out.shape[1]):
         smooth, entropy, rank = 0.0, 0.0, 0.0
         if not (target.shape[0] and target[i] < 0):
             x, peak, excess = row_at(like, address + i * stride, classes), rows[PEAK, i], rows[EXCESS, i]
             at_target, entropy = z_at(x, target[i] if target.shape[0] else np.int64(0), scratch, scale, cap), excess
-            stop = 0
+            if vector.shape[0]:
+                smooth = row_smooth(x, vector, peak, excess, scratch, scale, cap, plain)
+            stop = 0 if want_entropy or want_rank else classes
             while stop < classes:
                 start, stop = stop, min(classes, stop + BLOCK)
                 z = staged(x[start:stop], scratch, scale, cap, plain)
-                if vector.shape[0]:
-                    gap, mass = blocks.gap_sum(z, vector[start:stop], peak)
-                    smooth += gap + mass * excess
                 if want_entropy:
                     entropy += row_entropy(z, peak, excess)
                 if want_rank:
@@ -207,35 +150,6 @@ def build_in_part(z, g, shift, factor):
         blocks.scaled_exp(z[size - STRIPE :], real(shift[0]), rounding, floor, real(factor), g[size - STRIPE :])
 
 
-@kernel
-def gradient(
-    like, address, stride, out_address, out_stride, classes, scale, cap, target, peak, excess, surprisal, coefficients, scratch
-):  # fmt: skip
-    """``(a·p − b·onehot)·dz/dx`` of every row; coefficients [4, N or 1] hold a to d."""
-    full_width()
-    plain = scale == 1.0 and cap <= 0.0
-    direct, per_row = plain and address != out_address, coefficients.shape[1] > 1
-    for i in range(peak.shape[0]):
-        x, out = row_at(like, address + i * stride, classes), row_at(like, out_address + i * out_stride, classes)
-        t = target[i] if target.shape[0] else np.int64(classes)
-        if t < 0 or excess[i] != excess[i]:
-            blocks.fill(out, scratch.dtype.type(0.0 if t < 0 else np.nan))
-            continue
-        a, b = coefficients[0, i if per_row else 0], coefficients[1, i if per_row else 0]
-        shift = shift_for(scratch[0], peak[i] + excess[i])
-        factor = a * math.exp(-beyond(peak[i], shift[0], shift[1]) - excess[i])
-        stop = 0
-        while stop < classes:
-            start, stop = stop, min(classes, stop + BLOCK)
-            z, g = staged(x[start:stop], scratch, scale, cap, direct), written(out[start:stop], scratch)
-            build(z, g, shift, factor)
-            if start <= t < stop:
-                g[t - start] = scratch.dtype.type((a - b) + a * math.expm1(-surprisal[i]))
-            if not plain:
-                blocks.multiply(g, scratch[SLOPE])
-            blocks.finish(g, out[start:stop])
-
-
 @njit(**PLAIN)
 def build_less_target(z, g, shift, factor, probs, b, weight, start):
     """``factor · p − b · T`` of a block, T times class weights where there are any."""
@@ -252,12 +166,13 @@ def build_less_target(z, g, shift, factor, probs, b, weight, start):
 
 
 @kernel
-def full_gradient(
+def gradient(
     like, address, stride, out_address, out_stride, classes, scale, cap,
     target, peak, excess, surprisal, entropy, coefficients, vector, t_like, t_address, t_stride, weight, scratch,
 ):  # fmt: skip
     """``(a·p − b·T − c·u − d·p·(log p + entropy))·dz/dx`` of every row, T an index or probabilities at t_address (0: none)."""
     full_width()
+    scratch = loose(scratch)
     plain, per_row = scale == 1.0 and cap <= 0.0, coefficients.shape[1] > 1
     for i in range(peak.shape[0]):
         x, out = row_at(like, address + i * stride, classes), row_at(like, out_address + i * out_stride, classes)
@@ -285,22 +200,26 @@ def full_gradient(
             if d != 0.0:
                 blocks.subtract_entropy_slope(z, g, d, peak[i], excess[i], entropy[i])
             if not plain:
-                blocks.multiply(g, scratch[SLOPE])
+                blocks.multiply(g, lane(scratch, SLOPE))
             blocks.finish(g, out[start:stop])
 
 
 @kernel
-def log_probs(like, address, stride, out_address, out_stride, classes, scale, cap, rows, scratch):
+def log_probs(like, address, stride, out_address, out_stride, classes, scale, cap, count, scratch):
     """``z − lse`` of every row as ``(z − peak) − excess``, whose terms never cancel."""
     full_width()
-    direct = scale == 1.0 and cap <= 0.0 and address != out_address
-    for i in range(rows.shape[1]):
-        x, out = row_at(like, address + i * stride, classes), row_at(like, out_address + i * out_stride, classes)
+    scratch = loose(scratch)
+    plain = scale == 1.0 and cap <= 0.0
+    direct = plain and address != out_address
+    for i in range(count):
+        at, out_at = address + i * stride, out_address + i * out_stride
+        x, out = row_at(like, at, classes), row_at(like, out_at, classes)
+        peak, excess, _, _ = visited(x, at, scratch[0, :0], out_at, scratch, scale, cap, plain, np.int64(0))
         stop = 0
         while stop < classes:
             start, stop = stop, min(classes, stop + BLOCK)
             z, g = staged(x[start:stop], scratch, scale, cap, direct), written(out[start:stop], scratch)
-            blocks.log_of_row(z, rows[PEAK, i], rows[EXCESS, i], g)
+            blocks.log_of_row(z, peak, excess, g)
             blocks.finish(g, out[start:stop])
 
 
@@ -308,6 +227,7 @@ def log_probs(like, address, stride, out_address, out_stride, classes, scale, ca
 def measure(like, address, stride, classes, scratch, out):
     """Into out [3, N]: sum, least and greatest of every row."""
     full_width()
+    scratch = loose(scratch)
     for i in range(out.shape[1]):
         x = row_at(like, address + i * stride, classes)
         total, low, high = 0.0, np.inf, -np.inf

@@ -9,25 +9,13 @@ import numpy as np
 from numba import njit
 
 from xent._typing import Array
-from xent.kernels.cpu.blocks import copied, row_at, scaled_exp
+from xent.kernels.cpu.blocks import copied, fill, loose, row_at, scaled_exp
 from xent.kernels.cpu.compiled import kernel
-from xent.kernels.cpu.rows import EXCESS, HEADROOM, PEAK, SURPRISAL, row_statistics, shift_for
-from xent.kernels.cpu.simd import (
-    EXACT,
-    PLAIN,
-    beyond,
-    exp_double,
-    exp_minus,
-    floor_of,
-    full_width,
-    greatest,
-    least,
-    log_plus,
-    magic,
-    power_of_two,
-    whole_halvings,
-)
+from xent.kernels.cpu.fused import in_two
+from xent.kernels.cpu.rows import EXCESS, PEAK, SURPRISAL
+from xent.kernels.cpu.simd import EXACT, PLAIN, floor_of, full_width, greatest, least, log_plus, magic, whole_halvings
 from xent.kernels.cpu.storage import narrow
+from xent.kernels.cpu.visit import HEADROOM, shift_for, visited
 
 WIDEST = 128
 """Classes up to which a tile is faster than the row by itself."""
@@ -40,7 +28,7 @@ SPAN, FAR = 60.0, 256.0
 FAINT = 2.0**-100
 """A target's exponential below this, which one shift for all never gives, is taken from its logit instead."""
 
-BASE, HALVINGS, RATIO, OWN, FACTOR, SLOPE, SCALE = 0, 1, 2, 3, 4, 5, 6
+OWN, OTHERS, RATIO, FIRST, SLOPE, FACTOR, GOAL = 0, 1, 2, 3, 4, 5, 6
 """Rows of the lane buffer [7, TILE]."""
 
 
@@ -62,21 +50,18 @@ def load(like, address, stride, classes, count, z):
 
 
 @njit(**PLAIN)
-def exponentials(z, e, classes, lanes):
-    """``e^(z − shift)`` of a tile, and each row's shift as base and halvings; NaN where a row has no distribution."""
+def exponentials_of(z, e, classes):
+    """``e^(z − shift)`` of a tile, rows with a shift of their own where one does not serve; NaN where there is no distribution."""
     low, high = float(least(z)), float(greatest(z))
     if -FAR < low and high < FAR and high - low < SPAN:
         k = whole_halvings(high)
         scaled_exp(z, z.dtype.type(0.0), magic(z, k), floor_of(z, k), z.dtype.type(1.0), e)
-        for r in range(TILE):
-            lanes[BASE, r], lanes[HALVINGS, r] = 0.0, k
         return
     for r in range(TILE):
         row = z[r * classes : (r + 1) * classes]
         top = float(greatest(row))
         base, k = shift_for(z, top) if -np.inf < top < np.inf else (0.0, 0.0)
         k -= HEADROOM
-        lanes[BASE, r], lanes[HALVINGS, r] = base, k
         factor = z.dtype.type(1.0 if -np.inf < top < np.inf else np.nan)
         scaled_exp(row, z.dtype.type(base), magic(z, k), floor_of(z, k), factor, e[r * classes : (r + 1) * classes])
 
@@ -99,18 +84,11 @@ def set_targets_aside(e, classes, target, own):
         e[k] = 0.0
 
 
-@njit(**PLAIN)
-def put_targets_back(e, classes, target, own):
-    """Undo `set_targets_aside`."""
-    for r in range(target.shape[0]):
-        e[r * classes + max(target[r], 0)] = own[r]
-
-
 @njit(**EXACT)
-def divide_sums(e, classes, part, lanes):
-    """Each row's sum over its number aside; a few classes at a time in their own precision, then in float64."""
+def sum_others(e, classes, part, lanes):
+    """Each row's sum and its ratio to the number aside; a few classes at a time in their own precision, then in float64."""
     full_width()
-    total, own = lanes[RATIO], lanes[OWN]
+    total = lanes[OTHERS]
     for r in range(TILE):
         total[r] = 0.0
     for group in range(0, classes, GROUP):
@@ -122,82 +100,90 @@ def divide_sums(e, classes, part, lanes):
         for r in range(TILE):
             total[r] += float(part[r])
     for r in range(TILE):
-        total[r] = total[r] / own[r]
+        lanes[RATIO, r] = total[r] / lanes[OWN, r]
+
+
+@njit(**PLAIN)
+def alone(z, whole, t):
+    """Origin, excess and surprisal of a row whose target is too faint to be measured from."""
+    peak, excess, at_target, _ = visited(z, 0, whole[0, :0], 0, whole, 1.0, -1.0, True, t)
+    return peak, excess, (peak - at_target) + excess
+
+
+@njit(**PLAIN)
+def summed(like, address, stride, classes, count, goals, tile, lanes):
+    """A tile's exponentials, each row's number at its target, the sum of the others, and ``log1p`` of their ratio."""
+    z, e = tile[0], tile[1]
+    load(like, address, stride, classes, count, z)
+    exponentials_of(z, e, classes)
+    set_targets_aside(e, classes, goals, lanes[OWN])
+    sum_others(e, classes, tile[2], lanes)
+    log_ratios(lanes)
+
+
+@njit(**PLAIN)
+def put_statistics(z, classes, lanes, goals, whole, out):
+    """Into out [3, n]: the target's logit and lse less it, or peak and excess where it is faint; surprisal; 0 where ignored."""
+    for r in range(goals.shape[0]):
+        t, at = goals[r], r * classes
+        if t < 0:
+            out[PEAK, r], out[EXCESS, r], out[SURPRISAL, r] = 0.0, 0.0, 0.0
+        elif lanes[OWN, r] >= FAINT:
+            out[PEAK, r], out[EXCESS, r], out[SURPRISAL, r] = z[at + t], lanes[RATIO, r], lanes[RATIO, r]
+        else:
+            out[PEAK, r], out[EXCESS, r], out[SURPRISAL, r] = alone(z[at : at + classes], whole, t)
 
 
 @kernel
 def statistics(like, address, stride, classes, target, tile, lanes, whole, out):
-    """Into out [3, N]: the target's logit and lse less it, or peak and excess where it is faint; surprisal; 0 where ignored."""
+    """Statistics of every row, into out [3, N]."""
     full_width()
-    z, e = tile[0], tile[1]
+    tile, whole = loose(tile), loose(whole)
     for begin in range(0, out.shape[1], TILE):
         count = min(TILE, out.shape[1] - begin)
-        load(like, address + begin * stride, stride, classes, count, z)
-        exponentials(z, e, classes, lanes)
         goals = target[begin : begin + count]
-        set_targets_aside(e, classes, goals, lanes[OWN])
-        divide_sums(e, classes, tile[2], lanes)
-        put_targets_back(e, classes, goals, lanes[OWN])
-        log_ratios(lanes)
-        for r in range(count):
-            i, t, at = begin + r, target[begin + r], r * classes
-            origin, excess = float(z[at + max(t, 0)]), lanes[RATIO, r]
-            surprisal = excess
-            if t < 0:
-                origin, excess, surprisal = 0.0, 0.0, 0.0
-            elif not lanes[OWN, r] >= FAINT:
-                origin, excess, at_target = row_statistics(z[at : at + classes], whole, 1.0, -1.0, True, t)
-                surprisal = (origin - at_target) + excess
-            out[PEAK, i], out[EXCESS, i], out[SURPRISAL, i] = origin, excess, surprisal
+        summed(like, address + begin * stride, stride, classes, count, goals, tile, lanes)
+        put_statistics(tile[0], classes, lanes, goals, whole, out[:, begin : begin + count])
 
 
 @njit(**EXACT)
-def factors(lanes, peak, excess, surprisal):
-    """Each row's ``a · e^(shift − lse)`` and ``a·expm1(−surprisal)``; halvings beyond the row's own are an exact power of two."""
+def factors(lanes):
+    """Each row's ``(a + b) / Σ e`` and its target's gradient ``a − (a + b)·(Σ others / Σ e)``."""
     full_width()
-    base, halvings, factor, slope, a = lanes[BASE], lanes[HALVINGS], lanes[FACTOR], lanes[SLOPE], lanes[SCALE]
-    for r in range(peak.shape[0]):
-        own = whole_halvings(peak[r]) if base[r] == 0.0 else 0.0
-        scale = a[r] * exp_double(-beyond(peak[r], base[r], own) - excess[r])
-        factor[r] = scale * power_of_two(halvings[r] - own)
-    for r in range(peak.shape[0]):
-        slope[r] = a[r] * exp_minus(-surprisal[r])
+    for r in range(TILE):
+        own, others, slope = lanes[OWN, r], lanes[OTHERS, r], lanes[SLOPE, r]
+        lanes[FACTOR, r] = slope / (own + others)
+        lanes[GOAL, r] = lanes[FIRST, r] - slope * (others / (own + others))
 
 
 @njit(**PLAIN)
 def put(e, at, factor, out):
-    """``factor · e`` of the row that begins at `at`, rounded to the storage dtype; a factor too large for e's is no NaN."""
-    real = e.dtype.type
-    small = real(factor)
-    if abs(float(small)) < np.inf:
-        for j in range(out.shape[0]):
-            out[j] = narrow(small * e[at + j], out)
-    else:
-        for j in range(out.shape[0]):
-            out[j] = narrow(real(factor * float(e[at + j])), out)
+    """``factor · e`` of the row that begins at `at`, rounded to the storage dtype."""
+    first, second = in_two(factor)
+    one, two = e.dtype.type(first), e.dtype.type(second)
+    for j in range(out.shape[0]):
+        out[j] = narrow(e[at + j] * one * two, out)
 
 
 @kernel
-def gradient(like, address, stride, out_address, out_stride, classes, target, peak, excess, surprisal, coefficients, tile, lanes):
-    """``a·p − b·onehot`` of every row; coefficients [4, N or 1] begin with a and b."""
+def fused(like, address, stride, out_address, out_stride, classes, target, known, tile, lanes, whole, out):
+    """Statistics of every row into out [3, N], and the gradient ``(a + b)·p − b·onehot``; known [3, N or 1] begins with a, b."""
     full_width()
-    z, e, real = tile[0], tile[1], tile.dtype.type
-    each = 1 if coefficients.shape[1] > 1 else 0
-    for begin in range(0, peak.shape[0], TILE):
-        count = min(TILE, peak.shape[0] - begin)
-        stop = begin + count
-        load(like, address + begin * stride, stride, classes, count, z)
-        exponentials(z, e, classes, lanes)
+    tile, whole = loose(tile), loose(whole)
+    e, real, each = tile[1], tile.dtype.type, 1 if known.shape[1] > 1 else 0
+    for begin in range(0, out.shape[1], TILE):
+        count = min(TILE, out.shape[1] - begin)
+        goals = target[begin : begin + count]
+        summed(like, address + begin * stride, stride, classes, count, goals, tile, lanes)
+        put_statistics(tile[0], classes, lanes, goals, whole, out[:, begin : begin + count])
         for r in range(count):
-            lanes[SCALE, r] = coefficients[0, (begin + r) * each]
-        factors(lanes, peak[begin:stop], excess[begin:stop], surprisal[begin:stop])
+            a = known[0, (begin + r) * each]
+            lanes[FIRST, r], lanes[SLOPE, r] = a, a + known[1, (begin + r) * each]
+        factors(lanes)
         for r in range(count):
-            t, known = target[begin + r], excess[begin + r] == excess[begin + r]
-            out = row_at(like, out_address + (begin + r) * out_stride, classes)
-            if t < 0 or not known:
-                for j in range(classes):
-                    out[j] = narrow(real(0.0 if t < 0 else np.nan), out)
+            g = row_at(like, out_address + (begin + r) * out_stride, classes)
+            if goals[r] < 0:
+                fill(g, real(0.0))
                 continue
-            put(e, r * classes, lanes[FACTOR, r], out)
-            b = coefficients[1, (begin + r) * each]
-            out[t] = narrow(real((lanes[SCALE, r] - b) + lanes[SLOPE, r]), out)
+            put(e, r * classes, lanes[FACTOR, r], g)
+            g[goals[r]] = narrow(real(lanes[GOAL, r]), g)
