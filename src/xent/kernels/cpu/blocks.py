@@ -45,21 +45,27 @@ def row_at(like, address, classes):
 
 
 @njit(**PLAIN)
+def place(array):
+    """The address of an array's first element."""
+    return np.int64(array.ctypes.data)
+
+
+@njit(**PLAIN)
 def part(array, start, stop):
     """``array[start:stop]`` of a contiguous array, without a share in its ownership: to count owners costs as much as a stripe."""
-    return row_at(array, np.int64(array.ctypes.data) + start * array.itemsize, stop - start)
+    return row_at(array, place(array) + start * array.itemsize, stop - start)
 
 
 @njit(**PLAIN)
 def lane(scratch, row):
     """One row of the scratch buffer."""
-    return row_at(scratch, np.int64(scratch.ctypes.data) + row * BLOCK * scratch.itemsize, BLOCK)
+    return row_at(scratch, place(scratch) + row * BLOCK * scratch.itemsize, BLOCK)
 
 
 @njit(**PLAIN)
 def loose(array):
     """A matrix without its owner, for the same reason."""
-    return carray(pointer_at(np.int64(array.ctypes.data)), array.shape, array.dtype)
+    return carray(pointer_at(place(array)), array.shape, array.dtype)
 
 
 @njit(**EXACT)

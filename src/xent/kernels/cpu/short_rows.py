@@ -5,36 +5,37 @@ rows share its tile. Where a tile spans too much for one shift, or holds NaN or 
 For plain logits and index targets, whose surprisal is ``log1p(Σ_{j≠t} e^{z_j} / e^{z_t})``: no maximum is needed.
 """
 
+from typing import Any
+
 import numpy as np
 from numba import njit
+from numba.extending import overload, register_jitable
 
 from xent._typing import Array
-from xent.kernels.cpu.blocks import copied, fill, loose, row_at, scaled_exp
+from xent.kernels.cpu.blocks import copied, fill, loose, part, place, row_at, scaled_exp, store
 from xent.kernels.cpu.compiled import kernel
 from xent.kernels.cpu.fused import in_two
+from xent.kernels.cpu.lanes import LANES, scale_run, sum_run
 from xent.kernels.cpu.rows import EXCESS, PEAK, SURPRISAL
 from xent.kernels.cpu.simd import EXACT, PLAIN, floor_of, full_width, greatest, least, log_plus, magic, whole_halvings
-from xent.kernels.cpu.storage import narrow
 from xent.kernels.cpu.visit import HEADROOM, shift_for, visited
 
 WIDEST = 128
 """Classes up to which a tile is faster than the row by itself."""
 TILE = 64
 """Rows of a tile: every class count gives whole stripes."""
-GROUP = 8
-"""Classes summed in their own precision before float64 takes over."""
 SPAN, FAR = 60.0, 256.0
 """One shift serves a tile whose numbers lie within SPAN of each other and FAR of 0: no exponential leaves float32's range."""
 FAINT = 2.0**-100
 """A target's exponential below this, which one shift for all never gives, is taken from its logit instead."""
 
-OWN, OTHERS, RATIO, FIRST, SLOPE, FACTOR, GOAL = 0, 1, 2, 3, 4, 5, 6
-"""Rows of the lane buffer [7, TILE]."""
+OWN, ORIGIN, OTHERS, RATIO, A, SLOPE, FIRST, SECOND, GOAL = 0, 1, 2, 3, 4, 5, 6, 7, 8
+"""Rows of the lane buffer [9, TILE]."""
 
 
 def scratch(dtype: type, classes: int) -> tuple[Array, Array]:
-    """Three flat tiles, for logits, exponentials and sums, and seven float64 numbers a row."""
-    return np.empty((3, classes * TILE), dtype), np.empty((7, TILE))
+    """Two flat tiles, for logits and gradient and for exponentials, with room behind them; nine float64 numbers a row."""
+    return np.zeros((2, classes * TILE + LANES), dtype), np.empty((9, TILE))
 
 
 @njit(**PLAIN)
@@ -47,6 +48,26 @@ def load(like, address, stride, classes, count, z):
             copied(row_at(like, address + r * stride, classes), z[r * classes : (r + 1) * classes])
     for k in range(count * classes, z.shape[0]):
         z[k] = 0.0
+
+
+def logits_of(like, address, stride, classes, count, tile) -> Any:
+    """A tile's logits: where they lie, or loaded."""
+
+
+@overload(logits_of)
+def _logits_of(like, address, stride, classes, count, tile):
+    def loaded(like, address, stride, classes, count, tile):
+        z = part(tile[0], 0, classes * TILE)
+        load(like, address, stride, classes, count, z)
+        return z
+
+    def as_they_lie(like, address, stride, classes, count, tile):
+        if stride == classes * like.itemsize and count == TILE:
+            return row_at(like, address, classes * TILE)
+        return loaded(like, address, stride, classes, count, tile)
+
+    loaded = register_jitable(loaded)
+    return as_they_lie if like.dtype == tile.dtype else loaded
 
 
 @njit(**PLAIN)
@@ -76,114 +97,125 @@ def log_ratios(lanes):
 
 
 @njit(**PLAIN)
-def set_targets_aside(e, classes, target, own):
-    """Each row's exponential at its target, which is taken out of the tile for a while."""
+def set_targets_aside(z, e, classes, target, lanes):
+    """Each row's exponential and logit at its target, which leaves the tile; whether some row is ignored or its target faint."""
+    odd = False
     for r in range(target.shape[0]):
         k = r * classes + max(target[r], 0)
-        own[r] = e[k]
+        own = float(e[k])
+        lanes[OWN, r], lanes[ORIGIN, r] = own, float(z[k])
+        odd |= target[r] < 0 or not own >= FAINT
         e[k] = 0.0
+    for r in range(target.shape[0], TILE):
+        lanes[OWN, r] = 1.0
+    return odd
 
 
 @njit(**EXACT)
-def sum_others(e, classes, part, lanes):
-    """Each row's sum and its ratio to the number aside; a few classes at a time in their own precision, then in float64."""
+def sum_others(e, classes, lanes):
+    """Each row's sum without the number aside, and its ratio to that."""
     full_width()
-    total = lanes[OTHERS]
     for r in range(TILE):
-        total[r] = 0.0
-    for group in range(0, classes, GROUP):
-        for r in range(TILE):
-            part[r] = e[r * classes + group]
-        for j in range(group + 1, min(classes, group + GROUP)):
-            for r in range(TILE):
-                part[r] += e[r * classes + j]
-        for r in range(TILE):
-            total[r] += float(part[r])
+        lanes[OTHERS, r] = float(sum_run(e, place(e) + r * classes * e.itemsize, classes))
     for r in range(TILE):
-        lanes[RATIO, r] = total[r] / lanes[OWN, r]
+        lanes[RATIO, r] = lanes[OTHERS, r] / lanes[OWN, r]
 
 
 @njit(**PLAIN)
 def alone(z, whole, t):
     """Origin, excess and surprisal of a row whose target is too faint to be measured from."""
-    peak, excess, at_target, _ = visited(z, 0, whole[0, :0], 0, whole, 1.0, -1.0, True, t)
+    peak, excess, at_target, _ = visited(z, 0, part(z, 0, 0), 0, whole, 1.0, -1.0, True, t)
     return peak, excess, (peak - at_target) + excess
 
 
 @njit(**PLAIN)
-def summed(like, address, stride, classes, count, goals, tile, lanes):
-    """A tile's exponentials, each row's number at its target, the sum of the others, and ``log1p`` of their ratio."""
-    z, e = tile[0], tile[1]
-    load(like, address, stride, classes, count, z)
+def summed(like, address, stride, classes, goals, tile, lanes, whole, begin, out):
+    """A tile's exponentials without the targets', their sums, and in out the rows' statistics; whether some row is odd."""
+    z, e = logits_of(like, address, stride, classes, goals.shape[0], tile), part(tile[1], 0, classes * TILE)
     exponentials_of(z, e, classes)
-    set_targets_aside(e, classes, goals, lanes[OWN])
-    sum_others(e, classes, tile[2], lanes)
+    odd = set_targets_aside(z, e, classes, goals, lanes)
+    sum_others(e, classes, lanes)
     log_ratios(lanes)
+    for r in range(goals.shape[0]):
+        out[PEAK, begin + r], out[EXCESS, begin + r] = lanes[ORIGIN, r], lanes[RATIO, r]
+        out[SURPRISAL, begin + r] = lanes[RATIO, r]
+    if odd:
+        put_odd(z, classes, goals, lanes, whole, begin, out)
+    return odd
 
 
 @njit(**PLAIN)
-def put_statistics(z, classes, lanes, goals, whole, out):
-    """Into out [3, n]: the target's logit and lse less it, or peak and excess where it is faint; surprisal; 0 where ignored."""
+def put_odd(z, classes, goals, lanes, whole, begin, out):
+    """Statistics of ignored rows, which are 0, and of those whose target is faint."""
     for r in range(goals.shape[0]):
-        t, at = goals[r], r * classes
+        i, t, at = begin + r, goals[r], r * classes
         if t < 0:
-            out[PEAK, r], out[EXCESS, r], out[SURPRISAL, r] = 0.0, 0.0, 0.0
-        elif lanes[OWN, r] >= FAINT:
-            out[PEAK, r], out[EXCESS, r], out[SURPRISAL, r] = z[at + t], lanes[RATIO, r], lanes[RATIO, r]
-        else:
-            out[PEAK, r], out[EXCESS, r], out[SURPRISAL, r] = alone(z[at : at + classes], whole, t)
+            out[PEAK, i], out[EXCESS, i], out[SURPRISAL, i] = 0.0, 0.0, 0.0
+        elif not lanes[OWN, r] >= FAINT:
+            out[PEAK, i], out[EXCESS, i], out[SURPRISAL, i] = alone(part(z, at, at + classes), whole, t)
 
 
 @kernel
 def statistics(like, address, stride, classes, target, tile, lanes, whole, out):
-    """Statistics of every row, into out [3, N]."""
+    """Into out [3, N]: the target's logit and lse less it, or peak and excess where it is faint; surprisal; 0 where ignored."""
     full_width()
-    tile, whole = loose(tile), loose(whole)
+    tile, lanes, whole, out, target = loose(tile), loose(lanes), loose(whole), loose(out), part(target, 0, target.shape[0])
     for begin in range(0, out.shape[1], TILE):
-        count = min(TILE, out.shape[1] - begin)
-        goals = target[begin : begin + count]
-        summed(like, address + begin * stride, stride, classes, count, goals, tile, lanes)
-        put_statistics(tile[0], classes, lanes, goals, whole, out[:, begin : begin + count])
-
-
-@njit(**EXACT)
-def factors(lanes):
-    """Each row's ``(a + b) / Σ e`` and its target's gradient ``a − (a + b)·(Σ others / Σ e)``."""
-    full_width()
-    for r in range(TILE):
-        own, others, slope = lanes[OWN, r], lanes[OTHERS, r], lanes[SLOPE, r]
-        lanes[FACTOR, r] = slope / (own + others)
-        lanes[GOAL, r] = lanes[FIRST, r] - slope * (others / (own + others))
+        goals = part(target, begin, min(begin + TILE, out.shape[1]))
+        summed(like, address + begin * stride, stride, classes, goals, tile, lanes, whole, begin, out)
 
 
 @njit(**PLAIN)
-def put(e, at, factor, out):
-    """``factor · e`` of the row that begins at `at`, rounded to the storage dtype."""
-    first, second = in_two(factor)
-    one, two = e.dtype.type(first), e.dtype.type(second)
-    for j in range(out.shape[0]):
-        out[j] = narrow(e[at + j] * one * two, out)
+def factors(known, begin, lanes, count):
+    """Each row's ``(a + b) / Σ e``, as a product of two, and its target's gradient ``a − (a + b)·(Σ others / Σ e)``."""
+    full_width()
+    each = 1 if known.shape[1] > 1 else 0
+    for r in range(count):
+        a, b = known[0, (begin + r) * each], known[1, (begin + r) * each]
+        lanes[A, r], lanes[SLOPE, r] = a, a + b
+    for r in range(TILE):
+        total = lanes[OWN, r] + lanes[OTHERS, r]
+        lanes[FIRST, r] = lanes[SLOPE, r] / total
+        lanes[GOAL, r] = lanes[A, r] - lanes[SLOPE, r] * (lanes[OTHERS, r] / total)
+    for r in range(count):
+        lanes[FIRST, r], lanes[SECOND, r] = in_two(lanes[FIRST, r])
+
+
+@njit(**PLAIN)
+def build(e, classes, goals, lanes, odd, g):
+    """The gradient of a tile, one row behind the other."""
+    full_width()
+    real = e.dtype.type
+    for r in range(goals.shape[0]):
+        first, second = real(lanes[FIRST, r]), real(lanes[SECOND, r])
+        at = r * classes * e.itemsize
+        scale_run(e, place(e) + at, place(g) + at, classes, first, second)
+    for r in range(goals.shape[0]):
+        g[r * classes + max(goals[r], 0)] = real(lanes[GOAL, r])
+    if odd:
+        for r in range(goals.shape[0]):
+            if goals[r] < 0:
+                fill(part(g, r * classes, (r + 1) * classes), real(0.0))
+
+
+@njit(**PLAIN)
+def save(like, g, classes, count, address, stride):
+    """A tile's gradient where it goes."""
+    if stride == classes * like.itemsize:
+        store(g, row_at(like, address, count * classes))
+    else:
+        for r in range(count):
+            store(part(g, r * classes, (r + 1) * classes), row_at(like, address + r * stride, classes))
 
 
 @kernel
 def fused(like, address, stride, out_address, out_stride, classes, target, known, tile, lanes, whole, out):
     """Statistics of every row into out [3, N], and the gradient ``(a + b)·p − b·onehot``; known [3, N or 1] begins with a, b."""
     full_width()
-    tile, whole = loose(tile), loose(whole)
-    e, real, each = tile[1], tile.dtype.type, 1 if known.shape[1] > 1 else 0
+    tile, lanes, whole, out, target = loose(tile), loose(lanes), loose(whole), loose(out), part(target, 0, target.shape[0])
     for begin in range(0, out.shape[1], TILE):
-        count = min(TILE, out.shape[1] - begin)
-        goals = target[begin : begin + count]
-        summed(like, address + begin * stride, stride, classes, count, goals, tile, lanes)
-        put_statistics(tile[0], classes, lanes, goals, whole, out[:, begin : begin + count])
-        for r in range(count):
-            a = known[0, (begin + r) * each]
-            lanes[FIRST, r], lanes[SLOPE, r] = a, a + known[1, (begin + r) * each]
-        factors(lanes)
-        for r in range(count):
-            g = row_at(like, out_address + (begin + r) * out_stride, classes)
-            if goals[r] < 0:
-                fill(g, real(0.0))
-                continue
-            put(e, r * classes, lanes[FACTOR, r], g)
-            g[goals[r]] = narrow(real(lanes[GOAL, r]), g)
+        goals = part(target, begin, min(begin + TILE, out.shape[1]))
+        odd = summed(like, address + begin * stride, stride, classes, goals, tile, lanes, whole, begin, out)
+        factors(known, begin, lanes, goals.shape[0])
+        build(part(tile[1], 0, tile.shape[1]), classes, goals, lanes, odd, part(tile[0], 0, tile.shape[1]))
+        save(like, part(tile[0], 0, tile.shape[1]), classes, goals.shape[0], out_address + begin * out_stride, out_stride)

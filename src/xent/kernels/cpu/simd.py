@@ -325,4 +325,5 @@ def power_of_two(k):
 def log_plus(u):
     """``log(1 + u)`` in float64 for u >= 0, right where u is tiny; NaN of NaN."""
     w = 1.0 + u
-    return log_positive(w) + (u - (w - 1.0)) / w
+    # What w lost is next to nothing: a reciprocal in float32 is right enough for it.
+    return log_positive(w) + (u - (w - 1.0)) * float(f32(1.0) / f32(w))
