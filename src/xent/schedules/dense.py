@@ -6,7 +6,6 @@ No result depends on where a block ends: rows do not know their neighbours.
 """
 
 from collections.abc import Iterator
-from contextlib import contextmanager
 from typing import NamedTuple, Protocol
 
 import numpy as np
@@ -148,12 +147,13 @@ def values_and_gradient(kernel: Kernel, rows: Rows, loss: RowLoss, upstream: Per
     def work(block: Block) -> None:
         problem, weight, factor = rows.problem(block), block.part(rows.weight), block.part(upstream)
         known = loss.known_coefficients(weight)
-        with _gradient(block, out) as target:
-            if known is not None:
-                statistics = kernel.statistics_and_gradient(problem, loss.want, known.times(factor), target)
-            else:
-                statistics = kernel.statistics(problem, loss.want)
-                kernel.gradient(problem, statistics, loss.coefficients(statistics, weight).times(factor), target)
+        target = _room(block, out)
+        if known is not None:
+            statistics = kernel.statistics_and_gradient(problem, loss.want, known.times(factor), target)
+        else:
+            statistics = kernel.statistics(problem, loss.want)
+            kernel.gradient(problem, statistics, loss.coefficients(statistics, weight).times(factor), target)
+        _returned(block, target, out)
         result[block.start : block.stop] = loss.values(statistics, weight)
 
     for_each(work, blocks(rows.logits))
@@ -175,8 +175,9 @@ def probabilities(kernel: Kernel, rows: Rows, out: Array) -> None:
     """Softmax of each row: the gradient ``1·p``."""
 
     def work(block: Block) -> None:
-        with _gradient(block, out) as target:
-            kernel.statistics_and_gradient(rows.problem(block), Want(), KnownCoefficients(a=1.0), target)
+        target = _room(block, out)
+        kernel.statistics_and_gradient(rows.problem(block), Want(), KnownCoefficients(a=1.0), target)
+        _returned(block, target, out)
 
     for_each(work, blocks(rows.logits))
 
@@ -185,8 +186,9 @@ def log_probabilities(kernel: Kernel, rows: Rows, out: Array) -> None:
     """Log-softmax of each row."""
 
     def work(block: Block) -> None:
-        with _gradient(block, out) as target:
-            kernel.log_probs(rows.problem(block), target)
+        target = _room(block, out)
+        kernel.log_probs(rows.problem(block), target)
+        _returned(block, target, out)
 
     for_each(work, blocks(rows.logits))
 
@@ -204,14 +206,14 @@ def measure(kernel: Kernel, matrix: Array, storage: Storage) -> RowMeasure:
     return RowMeasure(total, lowest, highest)
 
 
-@contextmanager
-def _gradient(block: Block, out: Array) -> Iterator[MatrixNC]:
-    """The block of out as kernels write it: itself, or a buffer copied there in the end."""
+def _room(block: Block, out: Array) -> MatrixNC:
+    """The block of out as kernels write it: itself, or a buffer for `_returned`."""
     view = block.view(out)
-    if view is not None:
-        yield view
-        return
-    buffer = np.empty((block.stop - block.start, out.shape[2]), out.dtype)
-    yield buffer
-    part = out[block.outer, block.inner]
-    part[...] = buffer.reshape(part.shape)
+    return np.empty((block.stop - block.start, out.shape[2]), out.dtype) if view is None else view
+
+
+def _returned(block: Block, target: MatrixNC, out: Array) -> None:
+    """Copy a buffer to where it belongs."""
+    if target.base is None:
+        part = out[block.outer, block.inner]
+        part[...] = target.reshape(part.shape)

@@ -14,10 +14,12 @@ from numba.extending import overload
 from xent.kernels.cpu.simd import (
     CHUNK,
     EXACT,
+    INLINE,
     PLAIN,
     SUMMING,
     exp_double,
     exp_shifted,
+    fetch,
     full_width,
     log_positive,
     pointer_at,
@@ -27,6 +29,8 @@ from xent.kernels.cpu.storage import narrow, widen
 BLOCK = 4096
 STRIPE = 64
 """Elements a vector loop takes at once on the widest machine; what is left of a row would run one by one."""
+AHEAD = 8192
+"""Bytes before their use at which memory is asked for: a block of half precision, half a block of single."""
 Z, G, SLOPE, PAD = 0, 1, 2, 3
 """Rows of the scratch buffer [4, BLOCK]: staged logits, gradient, dz/dx, a padded stripe."""
 
@@ -54,6 +58,22 @@ def place(array):
 def part(array, start, stop):
     """``array[start:stop]`` of a contiguous array, without a share in its ownership: to count owners costs as much as a stripe."""
     return row_at(array, place(array) + start * array.itemsize, stop - start)
+
+
+@njit(**PLAIN, **INLINE)
+def fetch_lines(address, size):
+    """Ask for that many bytes, `AHEAD` of an address."""
+    for line in range(address + AHEAD, address + AHEAD + size, 64):
+        fetch(line)
+
+
+@njit(**PLAIN, **INLINE)
+def upcoming(array, start, stop):
+    """``array[start:stop]`` of a contiguous array, and what follows it asked for; nothing of an empty one."""
+    if array.shape[0]:
+        fetch_lines(place(array) + start * array.itemsize, (stop - start) * array.itemsize)
+        return part(array, start, stop)
+    return part(array, 0, 0)
 
 
 @njit(**PLAIN)

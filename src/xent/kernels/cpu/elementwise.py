@@ -12,6 +12,7 @@ from numba.extending import overload
 
 from xent._typing import Array
 from xent.kernels.contract import PointwiseTask
+from xent.kernels.cpu.blocks import fetch_lines, part, place, upcoming
 from xent.kernels.cpu.compiled import kernel
 from xent.kernels.cpu.simd import CHUNK, EXACT, SUMMING, exp_shifted, f32, full_width, log_positive
 from xent.kernels.cpu.storage import narrow, widen
@@ -30,14 +31,17 @@ def _decay(x):
     return lambda x: exp_shifted(-abs(x), 6755399441055744.0 + 1023.0, -708.8)
 
 
-def log_one_plus(t) -> Any:
-    """``log(1 + t)`` for t in [0, 1], as ``2·artanh(t/(2 + t))``."""
+def log_and_share(t) -> Any:
+    """``log(1 + t)`` as ``2·artanh(t/(2 + t))``, and ``1/(1 + t)``, for t in [0, 1]."""
 
 
-@overload(log_one_plus, jit_options=EXACT)
-def _log_one_plus(t):
+@overload(log_and_share, jit_options=EXACT)
+def _log_and_share(t):
     def single(t):
-        s = t / (f32(2.0) + t)
+        # One division serves both: it takes as long as all the rest.
+        one, two = f32(1.0) + t, f32(2.0) + t
+        r = f32(1.0) / (one * two)
+        s = t * (one * r)
         q = s * s
         p = q * f32(2 / 17) + f32(2 / 15)
         p = p * q + f32(2 / 13)
@@ -46,11 +50,11 @@ def _log_one_plus(t):
         p = p * q + f32(2 / 7)
         p = p * q + f32(2 / 5)
         p = p * q + f32(2 / 3)
-        return s * q * p + f32(2.0) * s
+        return s * q * p + f32(2.0) * s, two * r
 
     def double(t):
         w = 1.0 + t
-        return log_positive(w) + (t - (w - 1.0)) / w
+        return log_positive(w) + (t - (w - 1.0)) / w, 1.0 / w
 
     return single if t.bitwidth == 32 else double
 
@@ -64,9 +68,8 @@ def binary_chunk(x, y, weight, positive, factor, v, g):
         z, yes = widen(x[j]), positive[j] * widen(y[j])
         no = one - widen(y[j])
         t = decay(z)
-        log = log_one_plus(t)
+        log, large = log_and_share(t)
         up, down = z if z > zero else zero, -z if z < zero else zero
-        large = one / (one + t)
         small = t * large
         here, there = (large if z >= zero else small), (small if z >= zero else large)
         loss = yes * ((down if yes != 0.0 else zero) + log) + no * ((up if no != 0.0 else zero) + log)
@@ -85,12 +88,11 @@ def plain_binary_chunk(x, y, factor, v, g):
         z, yes = widen(x[j]), widen(y[j])
         no = one - yes
         t = decay(z)
-        log = log_one_plus(t)
+        log, large = log_and_share(t)
         up, down = z if z > zero else zero, -z if z < zero else zero
-        large = one / (one + t)
         small = t * large
         here, there = (large if z >= zero else small), (small if z >= zero else large)
-        v[j] = yes * ((down if yes != 0.0 else zero) + log) + no * ((up if no != 0.0 else zero) + log)
+        v[j] = yes * ((down if yes != zero else zero) + log) + no * ((up if no != zero else zero) + log)
         g[j] = g.dtype.type(factor * (no * here - yes * there))
 
 
@@ -147,7 +149,7 @@ def log_sigmoid_chunk(x, v):
     for j in range(x.shape[0]):
         z = widen(x[j])
         down = -z if z < 0 else v.dtype.type(0)
-        v[j] = -(down + log_one_plus(decay(z)))
+        v[j] = -(down + log_and_share(decay(z))[0])
 
 
 def built_in(gradient, start, stop, scratch) -> Any:
@@ -156,9 +158,11 @@ def built_in(gradient, start, stop, scratch) -> Any:
 
 @overload(built_in)
 def _built_in(gradient, start, stop, scratch):
-    if gradient.dtype == scratch.dtype:
-        return lambda gradient, start, stop, scratch: gradient[start:stop] if gradient.shape[0] else scratch[: stop - start]
-    return lambda gradient, start, stop, scratch: scratch[: stop - start]
+    def there(gradient, start, stop, scratch):
+        goal = upcoming(gradient, start, stop)
+        return goal if goal.shape[0] else part(scratch, 0, stop - start)
+
+    return there if gradient.dtype == scratch.dtype else lambda gradient, start, stop, scratch: part(scratch, 0, stop - start)
 
 
 def delivered(built, gradient, start) -> Any:
@@ -179,8 +183,10 @@ def settle(v, g, values, gradient, start):
     """Sum of a chunk's values, which are stored with its derivatives where there is room for them."""
     full_width()
     total = 0.0
+    if gradient.shape[0]:
+        fetch_lines(place(gradient) + start * gradient.itemsize, g.shape[0] * gradient.itemsize)
     for j in range(v.shape[0]):
-        total += v[j]
+        total += float(v[j])
     for j in range(min(v.shape[0], values.shape[0])):
         values[start + j] = values.dtype.type(v[j])
     for j in range(min(v.shape[0], gradient.shape[0])):
@@ -191,15 +197,20 @@ def settle(v, g, values, gradient, start):
 @kernel
 def binary(x, y, weight, positive, values, gradient, factor, real):
     """Sum of binary cross-entropies of a flat block."""
-    v, g, total = np.empty(CHUNK), np.empty(CHUNK, real.dtype), 0.0
+    v, plain, g, total = np.empty(CHUNK), np.empty(CHUNK, real.dtype), np.empty(CHUNK, real.dtype), 0.0
+    f = real.dtype.type(factor)
     for c in range(0, x.shape[0], CHUNK):
         stop = min(x.shape[0], c + CHUNK)
-        n, f = stop - c, real.dtype.type(factor)
+        at, goal, slope = upcoming(x, c, stop), upcoming(y, c, stop), part(g, 0, stop - c)
         if weight.shape[0]:
-            binary_chunk(x[c:stop], y[c:stop], weight[c:stop], positive[c:stop], f, v[:n], g[:n])
+            value = part(v, 0, stop - c)
+            binary_chunk(at, goal, upcoming(weight, c, stop), upcoming(positive, c, stop), f, value, slope)
+            total += settle(value, slope, values, gradient, c)
         else:
-            plain_binary_chunk(x[c:stop], y[c:stop], f, v[:n], g[:n])
-        total += settle(v[:n], g[:n], values, gradient, c)
+            # All of one width: float64 beside float32 would halve the lanes.
+            narrow_value = part(plain, 0, stop - c)
+            plain_binary_chunk(at, goal, f, narrow_value, slope)
+            total += settle(narrow_value, slope, values, gradient, c)
     return total
 
 
@@ -209,14 +220,15 @@ def square(x, y, weight, values, gradient, factor, real):
     v, g, total = np.empty(CHUNK), np.empty(CHUNK, real.dtype), 0.0
     for c in range(0, x.shape[0], CHUNK):
         stop = min(x.shape[0], c + CHUNK)
-        n = stop - c
+        at, goal = upcoming(x, c, stop), upcoming(y, c, stop)
         if weight.shape[0] or values.shape[0]:
-            w = weight[c:stop] if weight.shape[0] else np.ones(n)
-            weighted_square_chunk(x[c:stop], y[c:stop], w, factor, v[:n], g[:n])
-            total += settle(v[:n], g[:n], values, gradient, c)
+            w = part(weight, c, stop) if weight.shape[0] else np.ones(stop - c)
+            value, slope = part(v, 0, stop - c), part(g, 0, stop - c)
+            weighted_square_chunk(at, goal, w, factor, value, slope)
+            total += settle(value, slope, values, gradient, c)
             continue
         built = built_in(gradient, c, stop, g)
-        total += square_chunk(x[c:stop], y[c:stop], factor, built)
+        total += square_chunk(at, goal, factor, built)
         delivered(built, gradient, c)
     return total
 
@@ -228,10 +240,10 @@ def gaussian(x, y, var, values, by_mean, by_var, factor, real):
     nothing = values[:0]
     for c in range(0, x.shape[0], CHUNK):
         stop = min(x.shape[0], c + CHUNK)
-        n = stop - c
-        gaussian_chunk(x[c:stop], y[c:stop], var[c:stop], factor, v[:n], g[:n], h[:n])
-        total += settle(v[:n], g[:n], values, by_mean, c)
-        settle(v[:n], h[:n], nothing, by_var, c)
+        value, by_m, by_v = part(v, 0, stop - c), part(g, 0, stop - c), part(h, 0, stop - c)
+        gaussian_chunk(upcoming(x, c, stop), upcoming(y, c, stop), upcoming(var, c, stop), factor, value, by_m, by_v)
+        total += settle(value, by_m, values, by_mean, c)
+        settle(value, by_v, nothing, by_var, c)
     return total
 
 

@@ -141,25 +141,25 @@ def full(
         stop = 0
         while stop < classes:
             start, stop = stop, min(classes, stop + BLOCK)
-            g = kept[start:stop]
-            lessened(g, first, second, b, probs[start:stop], weight[start : stop if weight.shape[0] else start])
+            g = part(kept, start, stop)
+            lessened(g, first, second, b, part(probs, start, stop if t_address else start), weight, start)
             if vector.shape[0]:
-                blocks.subtract_scaled(g, c, vector[start:stop])
+                blocks.subtract_scaled(g, c, part(vector, start, stop))
             if start <= t < stop:
                 g[t - start] = at_target(kept, a - c * vector[t] if vector.shape[0] else a, slope, surprisal)
-            blocks.move(g, out[start:stop], at == out_at)
+            blocks.move(g, part(out, start, stop), at == out_at)
         rows[PEAK, i], rows[EXCESS, i], rows[SURPRISAL, i] = peak, excess, surprisal
         rows[MASS, i], rows[TARGET_ENTROPY, i] = mass, target_entropy
 
 
 @njit(**EXACT)
-def lessened(e, first, second, b, probs, weight):
+def lessened(e, first, second, b, probs, weight, start):
     """``e · first · second − b · T`` in place, T times class weights where there are any; without probabilities no T."""
     full_width()
     real = e.dtype.type
     if probs.shape[0] == 0 or weight.shape[0]:
         scaled(e, real(first), real(second))
-        blocks.subtract_weighted(e, b, probs, weight)
+        blocks.subtract_weighted(e, b, probs, part(weight, start, start + probs.shape[0]))
     else:
         for j in range(probs.shape[0]):
             e[j] = real(e[j] * real(first) * real(second) - real(b) * real(probs[j]))

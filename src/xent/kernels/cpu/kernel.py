@@ -99,8 +99,12 @@ def _classes(vector: Array | None) -> Array:
 
 def _packed(coefficients: RowCoefficients | KnownCoefficients, count: int) -> Array:
     """[k, N], or [k, 1] where all are plain numbers."""
-    plain = all(type(value) is float for value in coefficients)
-    result = np.empty((len(coefficients), 1 if plain else count))
+    for value in coefficients:
+        if type(value) is not float:
+            break
+    else:
+        count = 1
+    result = np.empty((len(coefficients), count))
     for row, value in enumerate(coefficients):
         result[row] = value
     return result

@@ -10,7 +10,7 @@ import numpy as np
 from numba import njit
 
 from xent.kernels.cpu import blocks
-from xent.kernels.cpu.blocks import BLOCK, SLOPE, STRIPE, lane, loose, row_at, staged, written
+from xent.kernels.cpu.blocks import BLOCK, SLOPE, STRIPE, lane, loose, part, row_at, staged, upcoming, written
 from xent.kernels.cpu.compiled import kernel
 from xent.kernels.cpu.simd import CHUNK, PLAIN, beyond, floor_of, full_width, greatest, least, magic
 from xent.kernels.cpu.visit import shift_for, visited
@@ -46,17 +46,17 @@ def row_target(x, probs, weight, entropy, peak, excess, scratch, scale, cap, dir
     """Surprisal and mass of target probabilities and, where asked, their entropy; every term is non-negative."""
     total, mass, own, stop = 0.0, 0.0, 0.0, 0
     while stop < x.shape[0]:
-        start, stop = stop, min(x.shape[0], stop + BLOCK)
-        z, y = staged(x[start:stop], scratch, scale, cap, direct), probs[start:stop]
+        start, stop = stop, min(x.shape[0], stop + CHUNK)
+        z, y = staged(part(x, start, stop), scratch, scale, cap, direct), upcoming(probs, start, stop)
         if weight.shape[0]:
-            w = weight[start:stop]
-            gap, part = blocks.weighted_gap_sum(z, y, w, peak)
+            w = part(weight, start, stop)
+            gap, share = blocks.weighted_gap_sum(z, y, w, peak)
             own += blocks.weighted_entropy_sum(y, w) if entropy else 0.0
         else:
-            gap, part = blocks.gap_sum(z, y, peak)
+            gap, share = blocks.gap_sum(z, y, peak)
             own += blocks.entropy_sum(y) if entropy else 0.0
         total += gap
-        mass += part
+        mass += share
     return total + mass * excess, mass, own
 
 
@@ -90,7 +90,7 @@ def row_smooth(x, vector, peak, excess, scratch, scale, cap, direct):
     total, stop = 0.0, 0
     while stop < x.shape[0]:
         start, stop = stop, min(x.shape[0], stop + BLOCK)
-        gap, mass = blocks.gap_sum(staged(x[start:stop], scratch, scale, cap, direct), vector[start:stop], peak)
+        gap, mass = blocks.gap_sum(staged(part(x, start, stop), scratch, scale, cap, direct), part(vector, start, stop), peak)
         total += gap + mass * excess
     return total
 
@@ -233,8 +233,8 @@ def measure(like, address, stride, classes, scratch, out):
         total, low, high = 0.0, np.inf, -np.inf
         stop = 0
         while stop < classes:
-            start, stop = stop, min(classes, stop + BLOCK)
-            block = staged(x[start:stop], scratch, 1.0, -1.0, True)
+            start, stop = stop, min(classes, stop + CHUNK)
+            block = staged(upcoming(x, start, stop), scratch, 1.0, -1.0, True)
             total += blocks.plain_sum(block)
             low, high = min(low, float(least(block))), max(high, float(greatest(block)))
         known = total == total

@@ -8,7 +8,7 @@ multiplication turns them into it.
 import numpy as np
 from numba import njit
 
-from xent.kernels.cpu.blocks import BLOCK, G, PAD, STRIPE, chunk_end, lane, padded, part, staged
+from xent.kernels.cpu.blocks import BLOCK, G, PAD, STRIPE, chunk_end, fetch_lines, lane, padded, part, staged
 from xent.kernels.cpu.simd import (
     INLINE,
     LN2,
@@ -16,7 +16,6 @@ from xent.kernels.cpu.simd import (
     count_equal,
     exp_shifted,
     exponentials,
-    fetch,
     floor_of,
     greatest,
     log_plus,
@@ -32,8 +31,6 @@ REACH = 20.0
 """Nats by which the maximum may exceed the guess: 29 doublings, which leaves the sum of a chunk finite."""
 CLOSE = 8.0
 """Below this multiple of the peak's exponential the sum of the others is taken without it, for it may be next to nothing."""
-AHEAD = 8192
-"""Bytes before their use at which lines are asked for: a block of half precision, half a block of single."""
 
 
 @njit(**PLAIN)
@@ -48,14 +45,6 @@ def shift_for(like, value):
 def precisely(value, base, halvings):
     """``e^(value − base)·2^−halvings`` in float64, whose argument never meets the halvings and so loses nothing to them."""
     return exp_shifted(value - base, 6755399441055744.0 + 1023.0 - halvings, (halvings - 1022.8) * LN2)
-
-
-@njit(**PLAIN, **INLINE)
-def fetch_lines(address, size):
-    """Ask for the lines of that many bytes, `AHEAD` of an address; none of address 0."""
-    if address:
-        for line in range(address + AHEAD, address + AHEAD + size, 64):
-            fetch(line)
 
 
 @njit(**PLAIN, **INLINE)
@@ -89,7 +78,8 @@ def sweep(x, at, kept, out_at, scratch, scale, cap, direct, target, base, halvin
         while end < z.shape[0]:
             begin, end = end, chunk_end(end, z.shape[0])
             fetch_lines(at + (start + begin) * size, (end - begin) * size)
-            fetch_lines(out_at + (start + begin) * size if out_at else 0, (end - begin) * size)
+            if out_at:
+                fetch_lines(out_at + (start + begin) * size, (end - begin) * size)
             room = part(kept, start + begin, start + end) if kept.shape[0] else part(lane(scratch, G), begin, end)
             total, top = rounded_up(part(z, begin, end), real(base), rounding, floor, lane(scratch, PAD), room)
             if top > peak:
