@@ -11,11 +11,13 @@ from tests.contract import (  # noqa: F401  their checks enrol when imported
     test_hidden_rows,
     test_inputs,
     test_kernels,
+    test_one_visit,
     test_precision,
     test_targets,
     wrong_numbers,
     wrong_order,
     wrong_rows,
+    wrong_visits,
 )
 from tests.contract.conventions import CHECKS
 from tests.functional import (  # noqa: F401
@@ -75,6 +77,11 @@ REJECTED_BY: dict[type[ReferenceKernel], tuple[str, ...]] = {
         "test_gradients_are_the_central_differences_of_losses",
         "test_one_logit_is_two_classes_of_which_one_is_zero",
     ),
+    wrong_visits.MassForgottenAtOnce: ("test_both_at_once_are_the_statistics_and_their_gradient",),
+    wrong_visits.TermForgottenAtOnce: ("test_both_at_once_are_the_statistics_and_their_gradient",),
+    wrong_visits.ReadsWhatItWrote: ("test_both_at_once_may_overwrite_the_logits",),
+    wrong_visits.HidesRowsAtOnce: ("test_rows_without_a_distribution_are_nan_alone_at_once",),
+    wrong_visits.BelievesTheBeginning: ("test_a_row_is_right_wherever_its_maximum_stands",),
     wrong_order.StaleBuffer: (
         "test_ignored_rows_count_nothing_whatever_they_hold",
         "test_the_mark_of_ignored_rows_may_be_any_whole_number",
@@ -274,7 +281,7 @@ def test_a_wrong_kernel_is_rejected(kernel: type[ReferenceKernel], check: str) -
 
 
 def test_every_wrong_kernel_has_its_checks() -> None:
-    modules = (wrong_rows, wrong_order, wrong_numbers)
+    modules = (wrong_rows, wrong_order, wrong_numbers, wrong_visits)
     found = [k for m in modules for k in vars(m).values() if isinstance(k, type) and issubclass(k, ReferenceKernel)]
     kernels = set(found) - {ReferenceKernel}
     assert kernels == set(REJECTED_BY)

@@ -63,8 +63,9 @@ class Case:
         self.z, self.slope = truth.bend(x.astype(np.float64), transform.softcap, transform.scale)
         self.soft = truth.softmax(self.z)
         self.unit = truth.eps(self.dtype)
-        rounded = 4.0 * np.abs(self.z).max(axis=1) if transform.softcap or np.frexp(transform.scale)[0] != 0.5 else 0.0
-        self.reach = rounded + (np.abs(self.z).max(axis=1) * 2 if self.dtype == "float64" else 0.0)
+        size = np.abs(np.where(np.isfinite(self.z), self.z, 0.0)).max(axis=1)
+        rounded = 4.0 * size if transform.softcap or np.frexp(transform.scale)[0] != 0.5 else 0.0
+        self.reach = rounded + (size * 2 if self.dtype == "float64" else 0.0)
         """Ulp of 1 by which exponents may be off."""
 
     def statistics(self, want: Want = ALL) -> RowStatistics:
@@ -172,7 +173,7 @@ def test_every_coefficient_moves_its_own_term(backend: str, dtype: str, kind: st
 def expected_gradient(case: Case, values: dict[str, Any]) -> tuple[Array, Array]:
     """The formula, and what rounding each of its terms may cost."""
     a, b, c, d = (np.reshape(values[name], (-1, 1)) for name in COEFFICIENTS)
-    p, surprise = case.soft.p, case.soft.surprisals
+    p, surprise = case.soft.p, np.where(np.isfinite(case.soft.surprisals), case.soft.surprisals, 0.0)
     entropy = (p * surprise).sum(axis=1, keepdims=True)
     onehot = np.zeros_like(p) if case.T is None else case.T
     pull_of_p = a * p

@@ -97,6 +97,21 @@ def test_the_coefficients_of_every_combination_are_its_derivative(
     )
 
 
+@pytest.mark.parametrize("smoothing", [0.0, 0.1, 1.0])
+def test_coefficients_known_beforehand_are_those_found_afterwards(smoothing: float) -> None:
+    loss, weight = CategoricalLoss(label_smoothing=smoothing, smooth_mass=1.3), WEIGHT[LABELS]
+    rows = statistics(Z, SOFT * WEIGHT, UNIFORM)
+    known = loss.known_coefficients(weight)
+    assert known is not None
+    for first, second in zip(known.given(rows.mass), loss.coefficients(rows, weight), strict=True):
+        np.testing.assert_allclose(first, second, rtol=1e-14)
+
+
+@pytest.mark.parametrize("option", ["z_loss", "focal"])
+def test_what_bends_with_the_loss_is_not_known_beforehand(option: str) -> None:
+    assert CategoricalLoss(**{option: 0.5}).known_coefficients(1.0) is None
+
+
 def test_the_coefficients_of_a_divergence_are_its_derivative() -> None:
     loss = CategoricalLoss(minus_target_entropy=True)
     assert_coefficients_are_the_slope(

@@ -8,29 +8,16 @@ import math
 from typing import Any
 
 import numpy as np
-from numba import carray, njit
+from numba import njit
 from numba.extending import overload
 
-from xent.kernels.cpu.simd import (
-    CHUNK,
-    EXACT,
-    INLINE,
-    PLAIN,
-    SUMMING,
-    exp_double,
-    exp_shifted,
-    fetch,
-    full_width,
-    log_positive,
-    pointer_at,
-)
+from xent.kernels.cpu.memory import part, place, row_at
+from xent.kernels.cpu.simd import CHUNK, EXACT, PLAIN, SUMMING, exp_double, exp_shifted, full_width, log_positive
 from xent.kernels.cpu.storage import narrow, widen
 
 BLOCK = 4096
 STRIPE = 64
 """Elements a vector loop takes at once on the widest machine; what is left of a row would run one by one."""
-AHEAD = 8192
-"""Bytes before their use at which memory is asked for: a block of half precision, half a block of single."""
 Z, G, SLOPE, PAD = 0, 1, 2, 3
 """Rows of the scratch buffer [4, BLOCK]: staged logits, gradient, dz/dx, a padded stripe."""
 
@@ -43,49 +30,9 @@ def chunk_end(start, size):
 
 
 @njit(**PLAIN)
-def row_at(like, address, classes):
-    """The row that starts at an address."""
-    return carray(pointer_at(address), (classes,), like.dtype)
-
-
-@njit(**PLAIN)
-def place(array):
-    """The address of an array's first element."""
-    return np.int64(array.ctypes.data)
-
-
-@njit(**PLAIN)
-def part(array, start, stop):
-    """``array[start:stop]`` of a contiguous array, without a share in its ownership: to count owners costs as much as a stripe."""
-    return row_at(array, place(array) + start * array.itemsize, stop - start)
-
-
-@njit(**PLAIN, **INLINE)
-def fetch_lines(address, size):
-    """Ask for that many bytes, `AHEAD` of an address."""
-    for line in range(address + AHEAD, address + AHEAD + size, 64):
-        fetch(line)
-
-
-@njit(**PLAIN, **INLINE)
-def upcoming(array, start, stop):
-    """``array[start:stop]`` of a contiguous array, and what follows it asked for; nothing of an empty one."""
-    if array.shape[0]:
-        fetch_lines(place(array) + start * array.itemsize, (stop - start) * array.itemsize)
-        return part(array, start, stop)
-    return part(array, 0, 0)
-
-
-@njit(**PLAIN)
 def lane(scratch, row):
     """One row of the scratch buffer."""
     return row_at(scratch, place(scratch) + row * BLOCK * scratch.itemsize, BLOCK)
-
-
-@njit(**PLAIN)
-def loose(array):
-    """A matrix without its owner, for the same reason."""
-    return carray(pointer_at(place(array)), array.shape, array.dtype)
 
 
 @njit(**EXACT)
@@ -313,7 +260,7 @@ def _move(g, out, apart):
 
 
 @njit(**SUMMING)
-def gap_sum(z, probs, peak):
+def gap_sum(z, probs, peak) -> Any:
     """``Σ T (peak − z)`` and ``Σ T``; 0 · inf is 0."""
     full_width()
     total, mass = 0.0, 0.0
@@ -326,7 +273,7 @@ def gap_sum(z, probs, peak):
 
 
 @njit(**SUMMING)
-def weighted_gap_sum(z, probs, weight, peak):
+def weighted_gap_sum(z, probs, weight, peak) -> Any:
     """The same with T the product of probabilities and class weights."""
     total, mass = 0.0, 0.0
     for j in range(probs.shape[0]):

@@ -12,8 +12,8 @@ from numba.extending import overload
 
 from xent._typing import Array
 from xent.kernels.contract import PointwiseTask
-from xent.kernels.cpu.blocks import fetch_lines, part, place, upcoming
 from xent.kernels.cpu.compiled import kernel
+from xent.kernels.cpu.memory import fetch_lines, part, place, upcoming
 from xent.kernels.cpu.simd import CHUNK, EXACT, SUMMING, exp_shifted, f32, full_width, log_positive
 from xent.kernels.cpu.storage import narrow, widen
 

@@ -11,8 +11,9 @@ from numba import njit
 from numba.extending import overload
 
 from xent.kernels.cpu import blocks
-from xent.kernels.cpu.blocks import BLOCK, loose, part, row_at
+from xent.kernels.cpu.blocks import BLOCK
 from xent.kernels.cpu.compiled import kernel
+from xent.kernels.cpu.memory import loose, part, row_at
 from xent.kernels.cpu.rows import EXCESS, PEAK, SURPRISAL, row_smooth, row_target
 from xent.kernels.cpu.simd import EXACT, PLAIN, exp_minus, full_width
 from xent.kernels.cpu.storage import narrow
@@ -56,7 +57,7 @@ def _settle(e, factor, out, in_place):
 
 
 @njit(**PLAIN)
-def in_two(factor):
+def in_two(factor) -> Any:
     """A factor as a product of two: exponentials times the first stay within float32 wherever the gradient does."""
     size = abs(factor)
     if 2.0**-66 < size < 2.0**100 or size == 0.0:

@@ -113,10 +113,11 @@ def _packed(coefficients: RowCoefficients | KnownCoefficients, count: int) -> Ar
 def _full_statistics(problem: Problem, want: Want, result: Array) -> RowStatistics:
     """Statistics as `fused.full` leaves them."""
     with_probs = problem.target_probs is not None
+    without = problem.target is None and not with_probs
     return RowStatistics(
         peak=result[long_rows.PEAK],
         excess=result[long_rows.EXCESS],
-        surprisal=result[long_rows.SURPRISAL],
+        surprisal=np.zeros(result.shape[1]) if without else result[long_rows.SURPRISAL],
         mass=result[fused.MASS] if with_probs else 1.0,
         smooth=result[fused.SMOOTH] if want.smooth else None,
         target_entropy=result[fused.TARGET_ENTROPY] if with_probs and want.target_entropy else None,

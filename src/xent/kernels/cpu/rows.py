@@ -5,13 +5,15 @@ Addresses come in place of arrays, so that one compiled function serves contiguo
 """
 
 import math
+from typing import Any
 
 import numpy as np
 from numba import njit
 
 from xent.kernels.cpu import blocks
-from xent.kernels.cpu.blocks import BLOCK, SLOPE, STRIPE, lane, loose, part, row_at, staged, upcoming, written
+from xent.kernels.cpu.blocks import BLOCK, SLOPE, STRIPE, lane, staged, written
 from xent.kernels.cpu.compiled import kernel
+from xent.kernels.cpu.memory import loose, part, row_at, upcoming
 from xent.kernels.cpu.simd import CHUNK, PLAIN, beyond, floor_of, full_width, greatest, least, magic
 from xent.kernels.cpu.visit import shift_for, visited
 
@@ -42,7 +44,7 @@ def statistics(like, address, stride, classes, scale, cap, target, scratch, out)
 
 
 @njit(**PLAIN)
-def row_target(x, probs, weight, entropy, peak, excess, scratch, scale, cap, direct):
+def row_target(x, probs, weight, entropy, peak, excess, scratch, scale, cap, direct) -> Any:
     """Surprisal and mass of target probabilities and, where asked, their entropy; every term is non-negative."""
     total, mass, own, stop = 0.0, 0.0, 0.0, 0
     while stop < x.shape[0]:

@@ -12,10 +12,11 @@ from numba import njit
 from numba.extending import overload, register_jitable
 
 from xent._typing import Array
-from xent.kernels.cpu.blocks import copied, fill, loose, part, place, row_at, scaled_exp, store
+from xent.kernels.cpu.blocks import copied, fill, scaled_exp, store
 from xent.kernels.cpu.compiled import kernel
 from xent.kernels.cpu.fused import in_two
 from xent.kernels.cpu.lanes import LANES, scale_run, sum_run
+from xent.kernels.cpu.memory import loose, part, place, row_at
 from xent.kernels.cpu.rows import EXCESS, PEAK, SURPRISAL
 from xent.kernels.cpu.simd import EXACT, PLAIN, floor_of, full_width, greatest, least, log_plus, magic, whole_halvings
 from xent.kernels.cpu.visit import HEADROOM, shift_for, visited
@@ -72,7 +73,7 @@ def _logits_of(like, address, stride, classes, count, tile):
 
 @njit(**PLAIN)
 def exponentials_of(z, e, classes):
-    """``e^(z − shift)`` of a tile, rows with a shift of their own where one does not serve; NaN where there is no distribution."""
+    """``e^(z − shift)`` of a tile, or of each row under a shift of its own; NaN where there is no distribution."""
     low, high = float(least(z)), float(greatest(z))
     if -FAR < low and high < FAR and high - low < SPAN:
         k = whole_halvings(high)
@@ -122,14 +123,14 @@ def sum_others(e, classes, lanes):
 
 
 @njit(**PLAIN)
-def alone(z, whole, t):
+def alone(z, whole, t) -> Any:
     """Origin, excess and surprisal of a row whose target is too faint to be measured from."""
     peak, excess, at_target, _ = visited(z, 0, part(z, 0, 0), 0, whole, 1.0, -1.0, True, t)
     return peak, excess, (peak - at_target) + excess
 
 
 @njit(**PLAIN)
-def summed(like, address, stride, classes, goals, tile, lanes, whole, begin, out):
+def summed(like, address, stride, classes, goals, tile, lanes, whole, begin, out) -> Any:
     """A tile's exponentials without the targets', their sums, and in out the rows' statistics; whether some row is odd."""
     z, e = logits_of(like, address, stride, classes, goals.shape[0], tile), part(tile[1], 0, classes * TILE)
     exponentials_of(z, e, classes)

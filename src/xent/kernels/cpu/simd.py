@@ -3,8 +3,9 @@
 Every function is written once and compiled for float32 and float64 by its argument types.
 
 exp: ``x = k·ln 2 + r`` and ``e^x = 2^k·e^r`` with a polynomial in r, |r| <= ln 2 / 2, whose relative error is the least for its
-degree (Remez's exchange: 3e-9 in float32, 4e-18 in float64), and 2^k made from the bits of the very float that rounded k. The shift by a row's maximum is a whole number K of halvings folded into the rounding
-constant, so ``e^(x−m)`` never rounds x − m: a class 80 nats behind keeps every bit that it has.
+degree (Remez's exchange: 3e-9 in float32, 4e-18 in float64), and 2^k made from the bits of the very float that rounded k.
+The shift by a row's maximum is a whole number K of halvings folded into the rounding constant, so ``e^(x−m)`` never rounds
+x − m: a class 80 nats behind keeps every bit that it has.
 Flags matter: ``reassoc`` would cancel the rounding constant, so it is on in the sums alone; ``nnan`` is off, for NaN travels.
 """
 
@@ -13,14 +14,14 @@ from typing import Any
 import numpy as np
 from llvmlite import ir
 from numba import njit, types
-from numba.core import cgutils
 from numba.extending import intrinsic, overload
 
 PLAIN: Any = {"error_model": "numpy", "no_cpython_wrapper": True, "no_cfunc_wrapper": True}
 EXACT: Any = {"fastmath": {"contract", "nsz"}, **PLAIN}
 SUMMING: Any = {"fastmath": {"contract", "nsz", "reassoc"}, **PLAIN}
-INLINE: Any = {"forceinline": True}
 """Division by zero is an infinity: an exception would be a second way out of the loop, and end vectorisation."""
+INLINE: Any = {"forceinline": True}
+"""For what is called once a chunk, where a call would cost as much as a stripe."""
 CHUNK = 512
 """Elements summed in their own precision before float64 takes over: 8 a lane on the widest machine."""
 
@@ -60,31 +61,6 @@ def bits_of(typing_context, x):
 def float_of(typing_context, k):
     """The float that has these bits."""
     return _CASTS[k.bitwidth][2:]
-
-
-@intrinsic
-def pointer_at(typing_context, address):
-    """An address as a pointer, for `numba.carray`."""
-
-    def codegen(context, builder, signature, args):
-        return builder.inttoptr(args[0], cgutils.voidptr_t)
-
-    return types.voidptr(types.int64), codegen
-
-
-@intrinsic
-def fetch(typing_context, address):
-    """Ask for the cache line at an address, which need not exist: the machine's own foresight ends with each page."""
-
-    def codegen(context, builder, signature, args):
-        byte, number = ir.IntType(8).as_pointer(), ir.IntType(32)
-        kind = ir.FunctionType(ir.VoidType(), [byte, number, number, number])
-        prefetch = cgutils.get_or_insert_function(builder.module, kind, "llvm.prefetch.p0")
-        reading, everywhere, data = number(0), number(3), number(1)
-        builder.call(prefetch, [builder.inttoptr(args[0], byte), reading, everywhere, data])
-        return context.get_dummy_value()
-
-    return types.none(types.int64), codegen
 
 
 @intrinsic
@@ -238,7 +214,7 @@ def least(x):
 
 
 @njit(**SUMMING, **INLINE)
-def exponentials(z, base, rounding, floor, out):
+def exponentials(z, base, rounding, floor, out) -> Any:
     """``e^(z − base)·2^−K`` of one chunk, their sum in their own precision, and the greatest z where nothing is NaN."""
     full_width()
     total, best = z.dtype.type(0), z.dtype.type(-np.inf)
@@ -313,12 +289,6 @@ def exp_minus(x):
 def exp_double(x):
     """``e^x`` in float64 for x <= 700."""
     return exp_shifted(x, 6755399441055744.0 + 1023.0, -708.8)
-
-
-@njit(**EXACT)
-def power_of_two(k):
-    """``2^k`` for a whole number k within float64's exponents."""
-    return float_of(i64(bits_of(k + (6755399441055744.0 + 1023.0)) << 52))
 
 
 @njit(**EXACT)

@@ -5,10 +5,13 @@ row that climbs further is visited again under its own maximum. Where a gradient
 multiplication turns them into it.
 """
 
+from typing import Any
+
 import numpy as np
 from numba import njit
 
-from xent.kernels.cpu.blocks import BLOCK, G, PAD, STRIPE, chunk_end, fetch_lines, lane, padded, part, staged
+from xent.kernels.cpu.blocks import BLOCK, PAD, STRIPE, G, chunk_end, lane, padded, staged
+from xent.kernels.cpu.memory import fetch_lines, part
 from xent.kernels.cpu.simd import (
     INLINE,
     LN2,
@@ -48,7 +51,7 @@ def precisely(value, base, halvings):
 
 
 @njit(**PLAIN, **INLINE)
-def rounded_up(z, base, rounding, floor, pad, out):
+def rounded_up(z, base, rounding, floor, pad, out) -> Any:
     """`exponentials` of a chunk; one shorter than a stripe is filled up, or its elements would run one by one."""
     short = z.shape[0] < STRIPE
     source = padded(z, part(pad, 0, STRIPE)) if short else part(z, 0, z.shape[0])
@@ -61,7 +64,7 @@ def rounded_up(z, base, rounding, floor, pad, out):
 
 
 @njit(**PLAIN)
-def sweep(x, at, kept, out_at, scratch, scale, cap, direct, target, base, halvings):
+def sweep(x, at, kept, out_at, scratch, scale, cap, direct, target, base, halvings) -> Any:
     """Peak, the chunk that holds it, Σ exponentials of the other chunks and of that one, and z at the target.
 
     The exponentials go to kept, if that is a row; `at` and `out_at` are where x and the gradient lie in memory.
@@ -120,20 +123,22 @@ def guess(x, scratch, scale, cap, direct):
 
 
 @njit(**PLAIN)
-def visited(x, at, kept, out_at, scratch, scale, cap, direct, target):
+def visited(x, at, kept, out_at, scratch, scale, cap, direct, target) -> Any:
     """Peak, ``lse − peak``, z at the target, and what the exponentials must be divided by to be probabilities."""
-    top, again = guess(x, scratch, scale, cap, direct), False
-    while abs(top) < np.inf:
+    top = guess(x, scratch, scale, cap, direct)
+    for attempt in range(2):
+        if not abs(top) < np.inf:
+            break
         # A single class is subtracted from itself, so that p is exactly 1.
         base, halvings = shift_for(scratch[0], top) if x.shape[0] > 1 else (top, 0.0)
         halvings -= HEADROOM
         peak, where, rest, held, at_target = sweep(x, at, kept, out_at, scratch, scale, cap, direct, target, base, halvings)
-        if peak > top + REACH and not again:
-            top, again = highest(x, scratch, scale, cap, direct), True
+        if peak > top + REACH and attempt == 0:
+            top = highest(x, scratch, scale, cap, direct)
             continue
-        if not rest + held < np.inf:
+        others, own = rest + held, precisely(peak, base, halvings)
+        if not others < np.inf:
             break
-        own, others = precisely(peak, base, halvings), rest + held
         if others < CLOSE * own:
             others = rest + beside_peak(x, scratch, scale, cap, direct, peak, where, base, halvings)
         else:
