@@ -8,11 +8,11 @@ import math
 from typing import Any
 
 import numpy as np
-from numba import njit
+from numba import njit, types
 from numba.extending import overload
 
-from xent.kernels.cpu.memory import part, place, row_at
-from xent.kernels.cpu.simd import CHUNK, EXACT, PLAIN, SUMMING, exp_double, exp_shifted, full_width, log_positive
+from xent.kernels.cpu.memory import lane, part
+from xent.kernels.cpu.simd import CHUNK, EXACT, INTO, PLAIN, SUMMING, exp_double, exp_shifted, full_width, log_positive
 from xent.kernels.cpu.storage import narrow, widen
 
 BLOCK = 4096
@@ -22,17 +22,11 @@ Z, G, SLOPE, PAD = 0, 1, 2, 3
 """Rows of the scratch buffer [4, BLOCK]: staged logits, gradient, dz/dx, a padded stripe."""
 
 
-@njit(**PLAIN)
+@njit(**INTO)
 def chunk_end(start, size):
     """Where the chunk that begins at start ends: whole stripes as long as there are any, then the short rest."""
     left = size - start
     return start + min(CHUNK, left - left % STRIPE) if left >= STRIPE else size
-
-
-@njit(**PLAIN)
-def lane(scratch, row):
-    """One row of the scratch buffer."""
-    return row_at(scratch, place(scratch) + row * BLOCK * scratch.itemsize, BLOCK)
 
 
 @njit(**EXACT)
@@ -64,12 +58,12 @@ def _largest(x, sign):
     return lambda x, sign: np.float32(math.copysign(3.4028234663852886e38, sign))
 
 
-def bent(y) -> Any:
+def tanh_of(y) -> Any:
     """tanh y and its derivative, from ``e^−2|y|``."""
 
 
-@overload(bent, jit_options=EXACT)
-def _bent(y):
+@overload(tanh_of, jit_options=EXACT)
+def _tanh_of(y):
     def tanh(y):
         size = abs(float(y))
         e = exp_double(-2.0 * size)
@@ -90,7 +84,7 @@ def bend(z, slope, scale, cap):
     ratio, real = scale / cap, z.dtype.type
     for j in range(z.shape[0]):
         x = z[j]
-        t, d = bent(real(x * ratio))
+        t, d = tanh_of(real(x * ratio))
         z[j] = real(x * scale) if abs(x) == np.inf else held(t, cap)
         slope[j] = real(scale * d)
 
@@ -120,7 +114,7 @@ def copied(x, z):
         z[j] = widen(x[j])
 
 
-@njit(**PLAIN)
+@njit(**INTO)
 def padded(z, pad):
     """A short rest in a whole stripe, −inf behind it."""
     for j in range(pad.shape[0]):
@@ -128,27 +122,35 @@ def padded(z, pad):
     return pad
 
 
-def staged(x, scratch, scale, cap, direct) -> Any:
-    """z of a block: the block itself where it is plain and need not be copied, else in scratch."""
+def aside(x, scratch, bend) -> Any:
+    """z of a block in scratch; bend is None for plain logits, or scale and soft cap (below 0: none)."""
+
+
+@overload(aside)
+def _aside(x, scratch, bend):
+    def widened(x, scratch, bend):
+        z = part(lane(scratch, Z), 0, x.shape[0])
+        copied(x, z)
+        return z
+
+    def bent(x, scratch, bend):
+        z = part(lane(scratch, Z), 0, x.shape[0])
+        copied(x, z)
+        transform(z, lane(scratch, SLOPE), bend[0], bend[1])
+        return z
+
+    return widened if isinstance(bend, types.NoneType) else bent
+
+
+def staged(x, scratch, bend) -> Any:
+    """z of a block to read: the block itself where it is plain and of the computing dtype, else in scratch."""
 
 
 @overload(staged)
-def _staged(x, scratch, scale, cap, direct):
-    def always(x, scratch, scale, cap, direct):
-        z = part(lane(scratch, Z), 0, x.shape[0])
-        copied(x, z)
-        transform(z, lane(scratch, SLOPE), scale, cap)
-        return z
-
-    def when_needed(x, scratch, scale, cap, direct):
-        if direct:
-            return part(x, 0, x.shape[0])
-        z = part(lane(scratch, Z), 0, x.shape[0])
-        copied(x, z)
-        transform(z, lane(scratch, SLOPE), scale, cap)
-        return z
-
-    return when_needed if x.dtype == scratch.dtype else always
+def _staged(x, scratch, bend):
+    if isinstance(bend, types.NoneType) and x.dtype == scratch.dtype:
+        return lambda x, scratch, bend: part(x, 0, x.shape[0])
+    return lambda x, scratch, bend: aside(x, scratch, bend)
 
 
 @njit(**EXACT)

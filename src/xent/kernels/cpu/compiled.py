@@ -29,7 +29,7 @@ class _FolderCache(FunctionCache):
 
 def kernel(function: Callable[..., Any]) -> Callable[..., Any]:
     """A function compiled for the types it is called with, free of the GIL, cached where a folder can be written."""
-    compiled: Any = njit(nogil=True, error_model="numpy")(function)
+    compiled: Any = njit(nogil=True, error_model="numpy", no_cfunc_wrapper=True)(function)
     try:
         compiled._cache = _FolderCache(function)
     except RuntimeError:

@@ -15,7 +15,7 @@ from xent.kernels.cpu.blocks import BLOCK
 from xent.kernels.cpu.compiled import kernel
 from xent.kernels.cpu.memory import loose, part, row_at
 from xent.kernels.cpu.rows import EXCESS, PEAK, SURPRISAL, row_smooth, row_target
-from xent.kernels.cpu.simd import EXACT, PLAIN, exp_minus, full_width
+from xent.kernels.cpu.simd import EXACT, INTO, exp_minus, full_width
 from xent.kernels.cpu.storage import narrow
 from xent.kernels.cpu.visit import visited
 
@@ -56,7 +56,7 @@ def _settle(e, factor, out, in_place):
     return here if out.dtype == e.dtype else elsewhere
 
 
-@njit(**PLAIN)
+@njit(**INTO)
 def in_two(factor) -> Any:
     """A factor as a product of two: exponentials times the first stay within float32 wherever the gradient does."""
     size = abs(factor)
@@ -81,7 +81,7 @@ def multiplied(e, first, second, out):
         out[j] = narrow(e[j] * first * second, out)
 
 
-@njit(**PLAIN)
+@njit(**INTO)
 def at_target(like, a, slope, surprisal):
     """``a_total·p − b`` where ``a_total − b = a``: right where p is almost 1."""
     return like.dtype.type(a + slope * exp_minus(-surprisal))
@@ -102,7 +102,7 @@ def simple(like, address, stride, out_address, out_stride, classes, target, know
             blocks.fill(out, scratch.dtype.type(0.0))
             continue
         kept = keeping(out, spare, at == out_at)
-        peak, excess, own, total = visited(x, at, kept, out_at, scratch, 1.0, -1.0, True, t)
+        peak, excess, own, total = visited(x, at, kept, out_at, scratch, None, t)
         surprisal = (peak - own) + excess
         a, slope = known[A, i * each], known[A, i * each] + known[B, i * each]
         settle(kept, slope / total, out, at == out_at)
@@ -129,13 +129,13 @@ def full(
             blocks.fill(out, scratch.dtype.type(0.0))
             continue
         kept = keeping(out, spare, at == out_at)
-        peak, excess, own, total = visited(x, at, kept, out_at, scratch, 1.0, -1.0, True, t)
+        peak, excess, own, total = visited(x, at, kept, out_at, scratch, None, t)
         surprisal, mass, target_entropy = (peak - own) + excess, 1.0, 0.0
         probs = row_at(t_like, t_address + i * t_stride, classes if t_address else 0)
         if t_address:
-            surprisal, mass, target_entropy = row_target(x, probs, weight, entropy, peak, excess, scratch, 1.0, -1.0, True)
+            surprisal, mass, target_entropy = row_target(x, probs, weight, entropy, peak, excess, scratch, None)
         if vector.shape[0]:
-            rows[SMOOTH, i] = row_smooth(x, vector, peak, excess, scratch, 1.0, -1.0, True)
+            rows[SMOOTH, i] = row_smooth(x, vector, peak, excess, scratch, None)
         a, b, c = known[A, i * each], known[B, i * each], known[C, i * each]
         slope = a + b * mass
         first, second = in_two(slope / total)

@@ -84,9 +84,9 @@ def _place(matrix: MatrixNC) -> tuple[int, int]:
     return address_of(known), matrix.strides[0]
 
 
-def _bend(transform: Transform) -> tuple[float, float]:
-    """Scale and soft cap as compiled code takes them: a cap of -1 is none."""
-    return transform.scale, -1.0 if transform.softcap is None else transform.softcap
+def _bend(transform: Transform) -> tuple[float, float] | None:
+    """Scale and soft cap (-1: none) as compiled code takes them, or None for plain logits."""
+    return None if transform.plain else (float(transform.scale), -1.0 if transform.softcap is None else float(transform.softcap))
 
 
 def _indices(problem: Problem) -> IndicesN:
@@ -165,7 +165,7 @@ class NumbaKernel:
         four = _packed(coefficients, count)
         known = (_indices(problem), rows.peak, rows.excess, rows.surprisal, entropy, four, _classes(problem.class_vector))
         scratch = _scratch(problem.storage)
-        long_rows.gradient(*head, *_bend(problem.transform), *known, *self._target_place(problem), scratch)
+        long_rows.gradient(*head, _bend(problem.transform), *known, *self._target_place(problem), scratch)
 
     def statistics_and_gradient(
         self, problem: Problem, want: Want, coefficients: KnownCoefficients, out: MatrixNC
@@ -185,7 +185,7 @@ class NumbaKernel:
             return _full_statistics(problem, want, result)
         result = np.empty((3, count))
         if _is_short(problem):
-            short_rows.fused(*head, *_tile(storage, classes), _scratch(storage), result)
+            short_rows.fused(*head, *_tile(storage, classes), result)
         else:
             fused.simple(*head, _spare(storage, classes), _scratch(storage), result)
         surprisal = np.zeros(count) if problem.target is None else result[long_rows.SURPRISAL]
@@ -194,7 +194,7 @@ class NumbaKernel:
     def log_probs(self, problem: Problem, out: MatrixNC) -> None:
         """``z − lse`` into out."""
         head = (_LIKE[problem.storage], *_place(problem.logits), *_place(out), out.shape[1])
-        long_rows.log_probs(*head, *_bend(problem.transform), len(out), _scratch(problem.storage))
+        long_rows.log_probs(*head, _bend(problem.transform), len(out), _scratch(problem.storage))
 
     def measure(self, values: MatrixNC, storage: Storage) -> RowMeasure:
         """Sum, least and greatest of each row."""
@@ -212,15 +212,14 @@ class NumbaKernel:
             return self._long_core(problem)
         result, classes = np.empty((3, len(problem.logits))), problem.logits.shape[1]
         head = (_LIKE[problem.storage], *_place(problem.logits), classes)
-        tile = _tile(problem.storage, classes)
-        short_rows.statistics(*head, _indices(problem), *tile, _scratch(problem.storage), result)
+        short_rows.statistics(*head, _indices(problem), *_tile(problem.storage, classes), result)
         return result
 
     def _long_core(self, problem: Problem) -> Array:
         """The same by rows alone, where the peak is the row's maximum."""
         result, classes = np.empty((3, len(problem.logits))), problem.logits.shape[1]
         head = (_LIKE[problem.storage], *_place(problem.logits), classes)
-        long_rows.statistics(*head, *_bend(problem.transform), _indices(problem), _scratch(problem.storage), result)
+        long_rows.statistics(*head, _bend(problem.transform), _indices(problem), _scratch(problem.storage), result)
         return result
 
     def _target_place(self, problem: Problem) -> tuple[Array, int, int, Array]:
@@ -231,14 +230,14 @@ class NumbaKernel:
 
     def _target_sums(self, problem: Problem, core: Array, want: Want) -> Array:
         result = np.empty((3, core.shape[1]))
-        head = (_LIKE[problem.storage], *_place(problem.logits), problem.logits.shape[1], *_bend(problem.transform))
+        head = (_LIKE[problem.storage], *_place(problem.logits), problem.logits.shape[1], _bend(problem.transform))
         like, address, stride, weight = self._target_place(problem)
         long_rows.target_sums(*head, core, like, address, stride, weight, want.target_entropy, _scratch(problem.storage), result)
         return result
 
     def _extras(self, problem: Problem, core: Array, want: Want) -> Array:
         result = np.empty((3, core.shape[1]))
-        head = (_LIKE[problem.storage], *_place(problem.logits), problem.logits.shape[1], *_bend(problem.transform))
+        head = (_LIKE[problem.storage], *_place(problem.logits), problem.logits.shape[1], _bend(problem.transform))
         vector = _classes(problem.class_vector) if want.smooth else _NO_CLASSES
         tail = (want.entropy, want.rank, _scratch(problem.storage), result)
         long_rows.extras(*head, _indices(problem), core, vector, *tail)

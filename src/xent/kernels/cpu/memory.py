@@ -6,26 +6,17 @@ an address does not. And the machine's own foresight ends with each page, so tha
 
 from typing import Any
 
-import numpy as np
 from llvmlite import ir
-from numba import carray, njit, types
+from numba import extending, njit, types
 from numba.core import cgutils
-from numba.extending import intrinsic
+from numba.np.arrayobj import populate_array
 
-from xent.kernels.cpu.simd import INLINE, PLAIN
+from xent.kernels.cpu.simd import INLINE
 
+intrinsic: Any = extending.intrinsic
+"""Typed as anything: to a type checker its results would be functions that never return."""
 AHEAD = 8192
 """Bytes before their use at which memory is asked for: a block of half precision, half a block of single."""
-
-
-@intrinsic
-def pointer_at(typing_context, address):
-    """An address as a pointer, for `numba.carray`."""
-
-    def codegen(context, builder, signature, args):
-        return builder.inttoptr(args[0], cgutils.voidptr_t)
-
-    return types.voidptr(types.int64), codegen
 
 
 @intrinsic
@@ -43,41 +34,84 @@ def fetch(typing_context, address):
     return types.none(types.int64), codegen
 
 
-@njit(**PLAIN)
-def row_at(like, address, classes) -> Any:
-    """The row that starts at an address."""
-    return carray(pointer_at(address), (classes,), like.dtype)
+def _vector(context, builder, kind, data, size):
+    """A contiguous array over memory that somebody else owns."""
+    array, item = context.make_array(kind)(context, builder), context.get_constant(types.intp, kind.dtype.bitwidth // 8)
+    populate_array(array, data=data, shape=[size], strides=[item], itemsize=item, meminfo=None)
+    return array._getvalue()
 
 
-@njit(**PLAIN)
-def place(array):
+@intrinsic
+def row_at(typing_context, like, address, size):
+    """The row of like's dtype that starts at an address."""
+    kind = types.Array(like.dtype, 1, "C")
+
+    def codegen(context, builder, signature, args):
+        pointer = context.get_data_type(kind.dtype).as_pointer()
+        return _vector(context, builder, kind, builder.inttoptr(args[1], pointer), args[2])
+
+    return kind(like, types.int64, types.int64), codegen
+
+
+@intrinsic
+def place(typing_context, array):
     """The address of an array's first element."""
-    return np.int64(array.ctypes.data)
+
+    def codegen(context, builder, signature, args):
+        return builder.ptrtoint(context.make_array(array)(context, builder, args[0]).data, ir.IntType(64))
+
+    return types.int64(array), codegen
 
 
-@njit(**PLAIN)
-def part(array, start, stop) -> Any:
+@intrinsic
+def part(typing_context, array, start, stop):
     """``array[start:stop]`` of a contiguous array."""
-    return row_at(array, place(array) + start * array.itemsize, stop - start)
+    kind = types.Array(array.dtype, 1, "C")
+
+    def codegen(context, builder, signature, args):
+        data = builder.gep(context.make_array(array)(context, builder, args[0]).data, [args[1]])
+        return _vector(context, builder, kind, data, builder.sub(args[2], args[1]))
+
+    return kind(array, types.int64, types.int64), codegen
 
 
-@njit(**PLAIN, **INLINE)
+@intrinsic
+def lane(typing_context, matrix, row):
+    """``matrix[row]`` of a contiguous matrix."""
+    kind = types.Array(matrix.dtype, 1, "C")
+
+    def codegen(context, builder, signature, args):
+        whole = context.make_array(matrix)(context, builder, args[0])
+        size = builder.extract_value(whole.shape, 1)
+        return _vector(context, builder, kind, builder.gep(whole.data, [builder.mul(args[1], size)]), size)
+
+    return kind(matrix, types.int64), codegen
+
+
+@intrinsic
+def loose(typing_context, array):
+    """The same array, whose slices count no owner."""
+
+    def codegen(context, builder, signature, args):
+        free = context.make_array(array)(context, builder, args[0])
+        free.meminfo = cgutils.get_null_value(free.meminfo.type)
+        free.parent = cgutils.get_null_value(free.parent.type)
+        return free._getvalue()
+
+    return array(array), codegen
+
+
+@njit(**INLINE)
 def fetch_lines(address, size) -> None:
     """Ask for that many bytes, `AHEAD` of an address."""
     for line in range(address + AHEAD, address + AHEAD + size, 64):
         fetch(line)
 
 
-@njit(**PLAIN, **INLINE)
+@njit(**INLINE)
 def upcoming(array, start, stop) -> Any:
     """``array[start:stop]`` of a contiguous array, and what follows it asked for; nothing of an empty one."""
     if array.shape[0]:
         fetch_lines(place(array) + start * array.itemsize, (stop - start) * array.itemsize)
         return part(array, start, stop)
     return part(array, 0, 0)
-
-
-@njit(**PLAIN)
-def loose(array) -> Any:
-    """A contiguous array whose slices count no owner."""
-    return carray(pointer_at(place(array)), array.shape, array.dtype)

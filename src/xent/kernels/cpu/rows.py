@@ -11,10 +11,10 @@ import numpy as np
 from numba import njit
 
 from xent.kernels.cpu import blocks
-from xent.kernels.cpu.blocks import BLOCK, SLOPE, STRIPE, lane, staged, written
+from xent.kernels.cpu.blocks import BLOCK, SLOPE, STRIPE, aside, staged, written
 from xent.kernels.cpu.compiled import kernel
-from xent.kernels.cpu.memory import loose, part, row_at, upcoming
-from xent.kernels.cpu.simd import CHUNK, PLAIN, beyond, floor_of, full_width, greatest, least, magic
+from xent.kernels.cpu.memory import lane, loose, part, row_at, upcoming
+from xent.kernels.cpu.simd import CHUNK, INTO, PLAIN, beyond, floor_of, full_width, greatest, least, magic
 from xent.kernels.cpu.visit import shift_for, visited
 
 LOWERED = 2.0**-60
@@ -28,28 +28,27 @@ SMOOTH, ENTROPY, RANK = 0, 1, 2
 
 
 @kernel
-def statistics(like, address, stride, classes, scale, cap, target, scratch, out):
+def statistics(like, address, stride, classes, bend, target, scratch, out):
     """Into out [3, N]: peak, excess, surprisal of the index target; zeros where ignored."""
     full_width()
     scratch = loose(scratch)
-    plain = scale == 1.0 and cap <= 0.0
     for i in range(out.shape[1]):
         t = target[i] if target.shape[0] else np.int64(0)
         if t < 0:
             out[PEAK, i], out[EXCESS, i], out[SURPRISAL, i] = 0.0, 0.0, 0.0
             continue
         x = row_at(like, address + i * stride, classes)
-        peak, excess, at_target, _ = visited(x, address + i * stride, scratch[0, :0], 0, scratch, scale, cap, plain, t)
+        peak, excess, at_target, _ = visited(x, address + i * stride, scratch[0, :0], 0, scratch, bend, t)
         out[PEAK, i], out[EXCESS, i], out[SURPRISAL, i] = peak, excess, (peak - at_target) + excess
 
 
-@njit(**PLAIN)
-def row_target(x, probs, weight, entropy, peak, excess, scratch, scale, cap, direct) -> Any:
+@njit(**INTO)
+def row_target(x, probs, weight, entropy, peak, excess, scratch, bend) -> Any:
     """Surprisal and mass of target probabilities and, where asked, their entropy; every term is non-negative."""
     total, mass, own, stop = 0.0, 0.0, 0.0, 0
     while stop < x.shape[0]:
         start, stop = stop, min(x.shape[0], stop + CHUNK)
-        z, y = staged(part(x, start, stop), scratch, scale, cap, direct), upcoming(probs, start, stop)
+        z, y = staged(part(x, start, stop), scratch, bend), upcoming(probs, start, stop)
         if weight.shape[0]:
             w = part(weight, start, stop)
             gap, share = blocks.weighted_gap_sum(z, y, w, peak)
@@ -63,15 +62,14 @@ def row_target(x, probs, weight, entropy, peak, excess, scratch, scale, cap, dir
 
 
 @kernel
-def target_sums(like, address, stride, classes, scale, cap, rows, t_like, t_address, t_stride, weight, entropy, scratch, out):
+def target_sums(like, address, stride, classes, bend, rows, t_like, t_address, t_stride, weight, entropy, scratch, out):
     """Into out [3, N]: surprisal, mass and, where asked, entropy of target probabilities."""
     full_width()
     scratch = loose(scratch)
-    plain = scale == 1.0 and cap <= 0.0
     for i in range(out.shape[1]):
         x, probs = row_at(like, address + i * stride, classes), row_at(t_like, t_address + i * t_stride, classes)
         peak, excess = rows[PEAK, i], rows[EXCESS, i]
-        known = row_target(x, probs, weight, entropy, peak, excess, scratch, scale, cap, plain)
+        known = row_target(x, probs, weight, entropy, peak, excess, scratch, bend)
         out[TARGET_SURPRISAL, i], out[MASS, i], out[TARGET_ENTROPY, i] = known
 
 
@@ -86,41 +84,40 @@ def row_entropy(z, peak, excess):
     return total * math.exp(-beyond(peak, base, halvings) - excess)
 
 
-@njit(**PLAIN)
-def row_smooth(x, vector, peak, excess, scratch, scale, cap, direct):
+@njit(**INTO)
+def row_smooth(x, vector, peak, excess, scratch, bend):
     """``Σ u (lse − z)``."""
     total, stop = 0.0, 0
     while stop < x.shape[0]:
         start, stop = stop, min(x.shape[0], stop + BLOCK)
-        gap, mass = blocks.gap_sum(staged(part(x, start, stop), scratch, scale, cap, direct), part(vector, start, stop), peak)
+        gap, mass = blocks.gap_sum(staged(part(x, start, stop), scratch, bend), part(vector, start, stop), peak)
         total += gap + mass * excess
     return total
 
 
-@njit(**PLAIN)
-def z_at(x, target, scratch, scale, cap):
+@njit(**INTO)
+def z_at(x, target, scratch, bend):
     """z of one class, rounded as every other z of its row is."""
     start = target // BLOCK * BLOCK
-    return float(staged(x[start : min(x.shape[0], start + BLOCK)], scratch, scale, cap, False)[target - start])
+    return float(staged(part(x, start, min(x.shape[0], start + BLOCK)), scratch, bend)[target - start])
 
 
 @kernel
-def extras(like, address, stride, classes, scale, cap, target, rows, vector, want_entropy, want_rank, scratch, out):
+def extras(like, address, stride, classes, bend, target, rows, vector, want_entropy, want_rank, scratch, out):
     """Into out [3, N]: ``Σ u (lse − z)`` where a vector u is given, entropy and rank where asked; zeros where ignored."""
     full_width()
     scratch = loose(scratch)
-    plain = scale == 1.0 and cap <= 0.0
     for i in range(out.shape[1]):
         smooth, entropy, rank = 0.0, 0.0, 0.0
         if not (target.shape[0] and target[i] < 0):
             x, peak, excess = row_at(like, address + i * stride, classes), rows[PEAK, i], rows[EXCESS, i]
-            at_target, entropy = z_at(x, target[i] if target.shape[0] else np.int64(0), scratch, scale, cap), excess
+            at_target, entropy = z_at(x, target[i] if target.shape[0] else np.int64(0), scratch, bend), excess
             if vector.shape[0]:
-                smooth = row_smooth(x, vector, peak, excess, scratch, scale, cap, plain)
+                smooth = row_smooth(x, vector, peak, excess, scratch, bend)
             stop = 0 if want_entropy or want_rank else classes
             while stop < classes:
                 start, stop = stop, min(classes, stop + BLOCK)
-                z = staged(x[start:stop], scratch, scale, cap, plain)
+                z = staged(part(x, start, stop), scratch, bend)
                 if want_entropy:
                     entropy += row_entropy(z, peak, excess)
                 if want_rank:
@@ -169,13 +166,13 @@ def build_less_target(z, g, shift, factor, probs, b, weight, start):
 
 @kernel
 def gradient(
-    like, address, stride, out_address, out_stride, classes, scale, cap,
+    like, address, stride, out_address, out_stride, classes, bend,
     target, peak, excess, surprisal, entropy, coefficients, vector, t_like, t_address, t_stride, weight, scratch,
 ):  # fmt: skip
     """``(a·p − b·T − c·u − d·p·(log p + entropy))·dz/dx`` of every row, T an index or probabilities at t_address (0: none)."""
     full_width()
     scratch = loose(scratch)
-    plain, per_row = scale == 1.0 and cap <= 0.0, coefficients.shape[1] > 1
+    plain, per_row = bend is None, coefficients.shape[1] > 1
     for i in range(peak.shape[0]):
         x, out = row_at(like, address + i * stride, classes), row_at(like, out_address + i * out_stride, classes)
         t = target[i] if target.shape[0] else np.int64(classes)
@@ -189,7 +186,7 @@ def gradient(
         stop = 0
         while stop < classes:
             start, stop = stop, min(classes, stop + BLOCK)
-            z, g = staged(x[start:stop], scratch, scale, cap, False), written(out[start:stop], scratch)
+            z, g = aside(part(x, start, stop), scratch, bend), written(part(out, start, stop), scratch)
             if t_address:
                 probs = row_at(t_like, t_address + i * t_stride, classes)[start:stop]
                 build_less_target(z, g, shift, factor, probs, b, weight, start)
@@ -203,26 +200,29 @@ def gradient(
                 blocks.subtract_entropy_slope(z, g, d, peak[i], excess[i], entropy[i])
             if not plain:
                 blocks.multiply(g, lane(scratch, SLOPE))
-            blocks.finish(g, out[start:stop])
+            blocks.finish(g, part(out, start, stop))
 
 
 @kernel
-def log_probs(like, address, stride, out_address, out_stride, classes, scale, cap, count, scratch):
+def log_probs(like, address, stride, out_address, out_stride, classes, bend, count, scratch):
     """``z − lse`` of every row as ``(z − peak) − excess``, whose terms never cancel."""
     full_width()
     scratch = loose(scratch)
-    plain = scale == 1.0 and cap <= 0.0
-    direct = plain and address != out_address
+    apart = address != out_address
     for i in range(count):
         at, out_at = address + i * stride, out_address + i * out_stride
         x, out = row_at(like, at, classes), row_at(like, out_at, classes)
-        peak, excess, _, _ = visited(x, at, scratch[0, :0], out_at, scratch, scale, cap, plain, np.int64(0))
+        peak, excess, _, _ = visited(x, at, scratch[0, :0], out_at, scratch, bend, np.int64(0))
         stop = 0
         while stop < classes:
             start, stop = stop, min(classes, stop + BLOCK)
-            z, g = staged(x[start:stop], scratch, scale, cap, direct), written(out[start:stop], scratch)
+            block = part(x, start, stop)
+            z, g = (
+                staged(block, scratch, bend) if apart else aside(block, scratch, bend),
+                written(part(out, start, stop), scratch),
+            )
             blocks.log_of_row(z, peak, excess, g)
-            blocks.finish(g, out[start:stop])
+            blocks.finish(g, part(out, start, stop))
 
 
 @kernel
@@ -236,7 +236,7 @@ def measure(like, address, stride, classes, scratch, out):
         stop = 0
         while stop < classes:
             start, stop = stop, min(classes, stop + CHUNK)
-            block = staged(upcoming(x, start, stop), scratch, 1.0, -1.0, True)
+            block = staged(upcoming(x, start, stop), scratch, None)
             total += blocks.plain_sum(block)
             low, high = min(low, float(least(block))), max(high, float(greatest(block)))
         known = total == total

@@ -5,21 +5,21 @@ rows share its tile. Where a tile spans too much for one shift, or holds NaN or 
 For plain logits and index targets, whose surprisal is ``log1p(Σ_{j≠t} e^{z_j} / e^{z_t})``: no maximum is needed.
 """
 
+import math
 from typing import Any
 
 import numpy as np
 from numba import njit
-from numba.extending import overload, register_jitable
 
 from xent._typing import Array
 from xent.kernels.cpu.blocks import copied, fill, scaled_exp, store
 from xent.kernels.cpu.compiled import kernel
 from xent.kernels.cpu.fused import in_two
 from xent.kernels.cpu.lanes import LANES, scale_run, sum_run
-from xent.kernels.cpu.memory import loose, part, place, row_at
+from xent.kernels.cpu.memory import lane, loose, part, place, row_at
 from xent.kernels.cpu.rows import EXCESS, PEAK, SURPRISAL
-from xent.kernels.cpu.simd import EXACT, PLAIN, floor_of, full_width, greatest, least, log_plus, magic, whole_halvings
-from xent.kernels.cpu.visit import HEADROOM, shift_for, visited
+from xent.kernels.cpu.simd import EXACT, INTO, floor_of, full_width, greatest, least, log_plus, magic, whole_halvings
+from xent.kernels.cpu.visit import HEADROOM, shift_for
 
 WIDEST = 128
 """Classes up to which a tile is faster than the row by itself."""
@@ -39,7 +39,7 @@ def scratch(dtype: type, classes: int) -> tuple[Array, Array]:
     return np.zeros((2, classes * TILE + LANES), dtype), np.empty((9, TILE))
 
 
-@njit(**PLAIN)
+@njit(**INTO)
 def load(like, address, stride, classes, count, z):
     """A tile's logits one row behind the other; rows beyond the last hold zeros."""
     if stride == classes * like.itemsize:
@@ -51,27 +51,17 @@ def load(like, address, stride, classes, count, z):
         z[k] = 0.0
 
 
-def logits_of(like, address, stride, classes, count, tile) -> Any:
-    """A tile's logits: where they lie, or loaded."""
+@njit(**INTO)
+def logits_of(like, address, stride, classes, count, tile):
+    """A tile's logits: where they lie if that is one run of the computing dtype, else loaded."""
+    if like.itemsize == tile.itemsize and stride == classes * like.itemsize and count == TILE:
+        return row_at(tile, address, classes * TILE)
+    z = part(lane(tile, 0), 0, classes * TILE)
+    load(like, address, stride, classes, count, z)
+    return z
 
 
-@overload(logits_of)
-def _logits_of(like, address, stride, classes, count, tile):
-    def loaded(like, address, stride, classes, count, tile):
-        z = part(tile[0], 0, classes * TILE)
-        load(like, address, stride, classes, count, z)
-        return z
-
-    def as_they_lie(like, address, stride, classes, count, tile):
-        if stride == classes * like.itemsize and count == TILE:
-            return row_at(like, address, classes * TILE)
-        return loaded(like, address, stride, classes, count, tile)
-
-    loaded = register_jitable(loaded)
-    return as_they_lie if like.dtype == tile.dtype else loaded
-
-
-@njit(**PLAIN)
+@njit(**INTO)
 def exponentials_of(z, e, classes):
     """``e^(z − shift)`` of a tile, or of each row under a shift of its own; NaN where there is no distribution."""
     low, high = float(least(z)), float(greatest(z))
@@ -97,7 +87,7 @@ def log_ratios(lanes):
         ratio[r] = log_plus(ratio[r])
 
 
-@njit(**PLAIN)
+@njit(**INTO)
 def set_targets_aside(z, e, classes, target, lanes):
     """Each row's exponential and logit at its target, which leaves the tile; whether some row is ignored or its target faint."""
     odd = False
@@ -122,17 +112,24 @@ def sum_others(e, classes, lanes):
         lanes[RATIO, r] = lanes[OTHERS, r] / lanes[OWN, r]
 
 
-@njit(**PLAIN)
-def alone(z, whole, t) -> Any:
-    """Origin, excess and surprisal of a row whose target is too faint to be measured from."""
-    peak, excess, at_target, _ = visited(z, 0, part(z, 0, 0), 0, whole, 1.0, -1.0, True, t)
-    return peak, excess, (peak - at_target) + excess
+@njit(**INTO)
+def alone(z, t):
+    """Peak, excess and surprisal of a row whose target is too faint to be measured from, one number at a time."""
+    first = 0
+    for j in range(z.shape[0]):
+        if not z[j] <= z[first]:
+            first = j
+    peak, others = float(z[first]), 0.0
+    for j in range(z.shape[0]):
+        others += math.exp(float(z[j]) - peak) if j != first else 0.0
+    excess = math.log1p(others) if abs(peak) < np.inf else np.nan
+    return peak, excess, (peak - float(z[t])) + excess
 
 
-@njit(**PLAIN)
-def summed(like, address, stride, classes, goals, tile, lanes, whole, begin, out) -> Any:
+@njit(**INTO)
+def summed(like, address, stride, classes, goals, tile, lanes, begin, out) -> Any:
     """A tile's exponentials without the targets', their sums, and in out the rows' statistics; whether some row is odd."""
-    z, e = logits_of(like, address, stride, classes, goals.shape[0], tile), part(tile[1], 0, classes * TILE)
+    z, e = logits_of(like, address, stride, classes, goals.shape[0], tile), part(lane(tile, 1), 0, classes * TILE)
     exponentials_of(z, e, classes)
     odd = set_targets_aside(z, e, classes, goals, lanes)
     sum_others(e, classes, lanes)
@@ -141,32 +138,32 @@ def summed(like, address, stride, classes, goals, tile, lanes, whole, begin, out
         out[PEAK, begin + r], out[EXCESS, begin + r] = lanes[ORIGIN, r], lanes[RATIO, r]
         out[SURPRISAL, begin + r] = lanes[RATIO, r]
     if odd:
-        put_odd(z, classes, goals, lanes, whole, begin, out)
+        put_odd(z, classes, goals, lanes, begin, out)
     return odd
 
 
-@njit(**PLAIN)
-def put_odd(z, classes, goals, lanes, whole, begin, out):
+@njit(**INTO)
+def put_odd(z, classes, goals, lanes, begin, out):
     """Statistics of ignored rows, which are 0, and of those whose target is faint."""
     for r in range(goals.shape[0]):
         i, t, at = begin + r, goals[r], r * classes
         if t < 0:
             out[PEAK, i], out[EXCESS, i], out[SURPRISAL, i] = 0.0, 0.0, 0.0
         elif not lanes[OWN, r] >= FAINT:
-            out[PEAK, i], out[EXCESS, i], out[SURPRISAL, i] = alone(part(z, at, at + classes), whole, t)
+            out[PEAK, i], out[EXCESS, i], out[SURPRISAL, i] = alone(part(z, at, at + classes), t)
 
 
 @kernel
-def statistics(like, address, stride, classes, target, tile, lanes, whole, out):
+def statistics(like, address, stride, classes, target, tile, lanes, out):
     """Into out [3, N]: the target's logit and lse less it, or peak and excess where it is faint; surprisal; 0 where ignored."""
     full_width()
-    tile, lanes, whole, out, target = loose(tile), loose(lanes), loose(whole), loose(out), part(target, 0, target.shape[0])
+    tile, lanes, out, target = loose(tile), loose(lanes), loose(out), part(target, 0, target.shape[0])
     for begin in range(0, out.shape[1], TILE):
         goals = part(target, begin, min(begin + TILE, out.shape[1]))
-        summed(like, address + begin * stride, stride, classes, goals, tile, lanes, whole, begin, out)
+        summed(like, address + begin * stride, stride, classes, goals, tile, lanes, begin, out)
 
 
-@njit(**PLAIN)
+@njit(**INTO)
 def factors(known, begin, lanes, count):
     """Each row's ``(a + b) / Σ e``, as a product of two, and its target's gradient ``a − (a + b)·(Σ others / Σ e)``."""
     full_width()
@@ -182,7 +179,7 @@ def factors(known, begin, lanes, count):
         lanes[FIRST, r], lanes[SECOND, r] = in_two(lanes[FIRST, r])
 
 
-@njit(**PLAIN)
+@njit(**INTO)
 def build(e, classes, goals, lanes, odd, g):
     """The gradient of a tile, one row behind the other."""
     full_width()
@@ -199,7 +196,7 @@ def build(e, classes, goals, lanes, odd, g):
                 fill(part(g, r * classes, (r + 1) * classes), real(0.0))
 
 
-@njit(**PLAIN)
+@njit(**INTO)
 def save(like, g, classes, count, address, stride):
     """A tile's gradient where it goes."""
     if stride == classes * like.itemsize:
@@ -210,13 +207,13 @@ def save(like, g, classes, count, address, stride):
 
 
 @kernel
-def fused(like, address, stride, out_address, out_stride, classes, target, known, tile, lanes, whole, out):
+def fused(like, address, stride, out_address, out_stride, classes, target, known, tile, lanes, out):
     """Statistics of every row into out [3, N], and the gradient ``(a + b)·p − b·onehot``; known [3, N or 1] begins with a, b."""
     full_width()
-    tile, lanes, whole, out, target = loose(tile), loose(lanes), loose(whole), loose(out), part(target, 0, target.shape[0])
+    tile, lanes, out, target = loose(tile), loose(lanes), loose(out), part(target, 0, target.shape[0])
     for begin in range(0, out.shape[1], TILE):
         goals = part(target, begin, min(begin + TILE, out.shape[1]))
-        odd = summed(like, address + begin * stride, stride, classes, goals, tile, lanes, whole, begin, out)
+        odd = summed(like, address + begin * stride, stride, classes, goals, tile, lanes, begin, out)
         factors(known, begin, lanes, goals.shape[0])
-        build(part(tile[1], 0, tile.shape[1]), classes, goals, lanes, odd, part(tile[0], 0, tile.shape[1]))
-        save(like, part(tile[0], 0, tile.shape[1]), classes, goals.shape[0], out_address + begin * out_stride, out_stride)
+        build(part(lane(tile, 1), 0, tile.shape[1]), classes, goals, lanes, odd, part(lane(tile, 0), 0, tile.shape[1]))
+        save(like, part(lane(tile, 0), 0, tile.shape[1]), classes, goals.shape[0], out_address + begin * out_stride, out_stride)

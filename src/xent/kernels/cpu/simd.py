@@ -20,8 +20,12 @@ PLAIN: Any = {"error_model": "numpy", "no_cpython_wrapper": True, "no_cfunc_wrap
 EXACT: Any = {"fastmath": {"contract", "nsz"}, **PLAIN}
 SUMMING: Any = {"fastmath": {"contract", "nsz", "reassoc"}, **PLAIN}
 """Division by zero is an infinity: an exception would be a second way out of the loop, and end vectorisation."""
-INLINE: Any = {"forceinline": True}
+INLINE: Any = {"forceinline": True, **PLAIN}
 """For what is called once a chunk, where a call would cost as much as a stripe."""
+INTO: Any = {"inline": "always", **PLAIN}
+"""For what has one caller or little to say: compiled as part of its callers, not by itself and then again in each of them.
+
+Never for a function with fast-math flags of its own: it would lose them."""
 CHUNK = 512
 """Elements summed in their own precision before float64 takes over: 8 a lane on the widest machine."""
 
@@ -213,7 +217,7 @@ def least(x):
     return best
 
 
-@njit(**SUMMING, **INLINE)
+@njit(forceinline=True, **SUMMING)
 def exponentials(z, base, rounding, floor, out) -> Any:
     """``e^(z − base)·2^−K`` of one chunk, their sum in their own precision, and the greatest z where nothing is NaN."""
     full_width()

@@ -10,12 +10,11 @@ from typing import Any
 import numpy as np
 from numba import njit
 
-from xent.kernels.cpu.blocks import BLOCK, PAD, STRIPE, G, chunk_end, lane, padded, staged
-from xent.kernels.cpu.memory import fetch_lines, part
+from xent.kernels.cpu.blocks import BLOCK, PAD, STRIPE, G, chunk_end, padded, staged
+from xent.kernels.cpu.memory import fetch_lines, lane, part
 from xent.kernels.cpu.simd import (
-    INLINE,
+    INTO,
     LN2,
-    PLAIN,
     count_equal,
     exp_shifted,
     exponentials,
@@ -36,7 +35,7 @@ CLOSE = 8.0
 """Below this multiple of the peak's exponential the sum of the others is taken without it, for it may be next to nothing."""
 
 
-@njit(**PLAIN)
+@njit(**INTO)
 def shift_for(like, value):
     """A base to subtract and a number of halvings K, one of them 0, that bring e^value near 1."""
     if near(like, value):
@@ -44,13 +43,13 @@ def shift_for(like, value):
     return float(like.dtype.type(value)), 0.0
 
 
-@njit(**PLAIN)
+@njit(**INTO)
 def precisely(value, base, halvings):
     """``e^(value − base)·2^−halvings`` in float64, whose argument never meets the halvings and so loses nothing to them."""
     return exp_shifted(value - base, 6755399441055744.0 + 1023.0 - halvings, (halvings - 1022.8) * LN2)
 
 
-@njit(**PLAIN, **INLINE)
+@njit(**INTO)
 def rounded_up(z, base, rounding, floor, pad, out) -> Any:
     """`exponentials` of a chunk; one shorter than a stripe is filled up, or its elements would run one by one."""
     short = z.shape[0] < STRIPE
@@ -63,8 +62,8 @@ def rounded_up(z, base, rounding, floor, pad, out) -> Any:
     return total, top
 
 
-@njit(**PLAIN)
-def sweep(x, at, kept, out_at, scratch, scale, cap, direct, target, base, halvings) -> Any:
+@njit(**INTO)
+def sweep(x, at, kept, out_at, scratch, bend, target, base, halvings) -> Any:
     """Peak, the chunk that holds it, Σ exponentials of the other chunks and of that one, and z at the target.
 
     The exponentials go to kept, if that is a row; `at` and `out_at` are where x and the gradient lie in memory.
@@ -75,7 +74,7 @@ def sweep(x, at, kept, out_at, scratch, scale, cap, direct, target, base, halvin
     stop = 0
     while stop < classes:
         start, stop = stop, min(classes, stop + BLOCK)
-        z, end = staged(part(x, start, stop), scratch, scale, cap, direct), 0
+        z, end = staged(part(x, start, stop), scratch, bend), 0
         if start <= target < stop:
             at_target = float(z[target - start])
         while end < z.shape[0]:
@@ -92,21 +91,21 @@ def sweep(x, at, kept, out_at, scratch, scale, cap, direct, target, base, halvin
     return peak, where, rest, held, at_target
 
 
-@njit(**PLAIN)
-def highest(x, scratch, scale, cap, direct):
+@njit(**INTO)
+def highest(x, scratch, bend):
     """The row's maximum."""
     top, stop = -np.inf, 0
     while stop < x.shape[0]:
         start, stop = stop, min(x.shape[0], stop + BLOCK)
-        top = max(top, float(greatest(staged(part(x, start, stop), scratch, scale, cap, direct))))
+        top = max(top, float(greatest(staged(part(x, start, stop), scratch, bend))))
     return top
 
 
-@njit(**PLAIN)
-def beside_peak(x, scratch, scale, cap, direct, peak, where, base, halvings):
+@njit(**INTO)
+def beside_peak(x, scratch, bend, peak, where, base, halvings):
     """The sum of the chunk that holds the peak, without one of the elements that equal it."""
     start, real = where // BLOCK * BLOCK, scratch.dtype.type
-    z = staged(part(x, start, min(x.shape[0], start + BLOCK)), scratch, scale, cap, direct)
+    z = staged(part(x, start, min(x.shape[0], start + BLOCK)), scratch, bend)
     begin = where - start
     chunk = part(z, begin, chunk_end(begin, z.shape[0]))
     chunk = chunk if chunk.shape[0] >= STRIPE else padded(chunk, part(lane(scratch, PAD), 0, STRIPE))
@@ -115,32 +114,32 @@ def beside_peak(x, scratch, scale, cap, direct, peak, where, base, halvings):
     return others + (count_equal(chunk, real(peak)) - 1) * precisely(peak, base, halvings)
 
 
-@njit(**PLAIN)
-def guess(x, scratch, scale, cap, direct):
+@njit(**INTO)
+def guess(x, scratch, bend):
     """The maximum of the row's first stripe, or of the row where that is no number."""
-    top = float(greatest(staged(part(x, 0, min(x.shape[0], STRIPE)), scratch, scale, cap, direct)))
-    return top if abs(top) < np.inf else highest(x, scratch, scale, cap, direct)
+    top = float(greatest(staged(part(x, 0, min(x.shape[0], STRIPE)), scratch, bend)))
+    return top if abs(top) < np.inf else highest(x, scratch, bend)
 
 
-@njit(**PLAIN)
-def visited(x, at, kept, out_at, scratch, scale, cap, direct, target) -> Any:
+@njit(**INTO)
+def visited(x, at, kept, out_at, scratch, bend, target) -> Any:
     """Peak, ``lse − peak``, z at the target, and what the exponentials must be divided by to be probabilities."""
-    top = guess(x, scratch, scale, cap, direct)
+    top = guess(x, scratch, bend)
     for attempt in range(2):
         if not abs(top) < np.inf:
             break
         # A single class is subtracted from itself, so that p is exactly 1.
         base, halvings = shift_for(scratch[0], top) if x.shape[0] > 1 else (top, 0.0)
         halvings -= HEADROOM
-        peak, where, rest, held, at_target = sweep(x, at, kept, out_at, scratch, scale, cap, direct, target, base, halvings)
+        peak, where, rest, held, at_target = sweep(x, at, kept, out_at, scratch, bend, target, base, halvings)
         if peak > top + REACH and attempt == 0:
-            top = highest(x, scratch, scale, cap, direct)
+            top = highest(x, scratch, bend)
             continue
         others, own = rest + held, precisely(peak, base, halvings)
         if not others < np.inf:
             break
         if others < CLOSE * own:
-            others = rest + beside_peak(x, scratch, scale, cap, direct, peak, where, base, halvings)
+            others = rest + beside_peak(x, scratch, bend, peak, where, base, halvings)
         else:
             others -= own
         stored = exp_shifted(scratch.dtype.type(peak - base), magic(scratch[0], halvings), floor_of(scratch[0], halvings))
