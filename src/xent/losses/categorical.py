@@ -94,7 +94,10 @@ class CategoricalLoss:
     def coefficients(self, rows: RowStatistics, weight: PerRow) -> RowCoefficients:
         """The coefficients of each row's gradient."""
         with np.errstate(over="ignore", invalid="ignore"):
-            return self._composed_coefficients(rows, weight)
+            base = focal_coefficients(rows, self.focal) if self.focal else nll_coefficients(rows)
+            a, b = base.a * (1.0 - self.label_smoothing), base.b * (1.0 - self.label_smoothing)
+            a = a + self.z_loss * z_loss_coefficients(rows).a if self.z_loss else a
+            return RowCoefficients(a=a * weight + self.label_smoothing * self.smooth_mass, b=b * weight, c=self.label_smoothing)
 
     def known_coefficients(self, weight: PerRow) -> KnownCoefficients | None:
         """The same before the statistics are there; None where they are needed."""
@@ -102,12 +105,6 @@ class CategoricalLoss:
             return None
         smoothed = self.label_smoothing
         return KnownCoefficients(a=smoothed * self.smooth_mass, b=(1.0 - smoothed) * weight, c=smoothed)
-
-    def _composed_coefficients(self, rows: RowStatistics, weight: PerRow) -> RowCoefficients:
-        base = focal_coefficients(rows, self.focal) if self.focal else nll_coefficients(rows)
-        a, b = base.a * (1.0 - self.label_smoothing), base.b * (1.0 - self.label_smoothing)
-        a = a + self.z_loss * z_loss_coefficients(rows).a if self.z_loss else a
-        return RowCoefficients(a=a * weight + self.label_smoothing * self.smooth_mass, b=b * weight, c=self.label_smoothing)
 
 
 _PLAIN = CategoricalLoss()
