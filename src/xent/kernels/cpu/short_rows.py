@@ -18,7 +18,7 @@ from xent.kernels.cpu.fused import in_two
 from xent.kernels.cpu.lanes import LANES, scale_run, sum_run
 from xent.kernels.cpu.memory import lane, loose, part, place, row_at
 from xent.kernels.cpu.rows import EXCESS, PEAK, SURPRISAL
-from xent.kernels.cpu.simd import EXACT, INTO, floor_of, full_width, greatest, least, log_plus, magic, whole_halvings
+from xent.kernels.cpu.simd import EXACT, INTO, extent, floor_of, full_width, greatest, log_plus, magic, whole_halvings
 from xent.kernels.cpu.visit import HEADROOM, shift_for
 
 WIDEST = 128
@@ -64,9 +64,9 @@ def logits_of(like, address, stride, classes, count, tile):
 @njit(**INTO)
 def exponentials_of(z, e, classes):
     """``e^(z − shift)`` of a tile, or of each row under a shift of its own; NaN where there is no distribution."""
-    low, high = float(least(z)), float(greatest(z))
-    if -FAR < low and high < FAR and high - low < SPAN:
-        k = whole_halvings(high)
+    low, high, total = extent(z)
+    if abs(total) < np.inf and -FAR < low and high < FAR and high - low < SPAN:
+        k = whole_halvings(float(high))
         scaled_exp(z, z.dtype.type(0.0), magic(z, k), floor_of(z, k), z.dtype.type(1.0), e)
         return
     for r in range(TILE):

@@ -217,6 +217,17 @@ def least(x):
     return best
 
 
+@njit(**SUMMING)
+def extent(z) -> Any:
+    """Minimum, maximum and sum: where the sum is finite nothing is NaN, and the two are right."""
+    full_width()
+    low, high, total = z.dtype.type(np.inf), z.dtype.type(-np.inf), z.dtype.type(0)
+    for j in range(z.shape[0]):
+        low, high = lesser(z[j], low), greater(z[j], high)
+        total += z[j]
+    return low, high, total
+
+
 @njit(forceinline=True, **SUMMING)
 def exponentials(z, base, rounding, floor, out) -> Any:
     """``e^(z − base)·2^−K`` of one chunk, their sum in their own precision, and the greatest z where nothing is NaN."""
