@@ -90,6 +90,14 @@ def test_a_wrong_number_is_found(fault: str, dtype: str, monkeypatch: pytest.Mon
     assert wrong.startswith("cross_entropy_and_grad on 5×7")
 
 
+def test_small_numbers_of_float16_may_be_one_subnormal_apart_and_no_more() -> None:
+    step = np.finfo(np.float16).smallest_subnormal
+    right = np.array([-(2.0**-14), 0.0, 3.0 * step], np.float16)
+    loose = replace(bench.check.TOLERANCES["float16"], total=1.0)
+    assert bench.check._array(right + np.array([0.0, step, -step], np.float16), right, loose) is None
+    assert "differs by up to" in (bench.check._array(right + np.array([0.0, 2 * step, 0.0], np.float16), right, loose) or "")
+
+
 def test_what_is_wrong_is_not_timed(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(bench.run, "disagreement", lambda *given: "it differs")
     result = run(PLAIN, 1.0, ONCE)
