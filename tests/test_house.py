@@ -17,7 +17,7 @@ PACKAGE = ROOT / "src" / "xent"
 FILES = sorted(PACKAGE.rglob("*.py"))
 
 # A front door hands the caller's backend= to select and what it gets, which the contract describes, to a schedule.
-DOOR = {"_check", "_check.tolerance", "_errors", "_typing", "losses", "schedules", "kernels.contract", "kernels.select"}
+DOOR = {"_calls", "_check", "_check.tolerance", "_errors", "_typing", "losses", "schedules", "kernels.contract", "kernels.select"}
 HOUSE: dict[str, set[str]] = {
     "_typing": set(),
     "_errors": set(),
@@ -34,8 +34,11 @@ HOUSE: dict[str, set[str]] = {
     "kernels.triton": {"_typing", "kernels.contract"},
     "kernels.select": {"_errors", "_typing", "kernels.contract", "kernels.reference", "kernels.cpu", "kernels.triton"},
     "schedules": {"_typing", "losses", "kernels.contract", "kernels.reference", "kernels.cpu.threads"},
+    # What the front doors share: checked calls in NumPy arrays.
+    "_calls": DOOR - {"_calls"},
     "functional": DOOR,
-    "torch": DOOR,
+    # PyTorch's own setting of threads holds where PyTorch is in charge.
+    "torch": DOOR | {"kernels.cpu.threads"},
     "jax": DOOR,
     "learn": {"_errors", "_typing", "functional", "information"},
     "evaluate": {"_errors", "_typing", "functional", "information", "losses"},
@@ -73,7 +76,7 @@ LAZY_HOMES: dict[str, set[str]] = {
 }
 """The same, for imports that stand inside a function or under TYPE_CHECKING."""
 
-FRONT_DOORS = {"functional", "torch", "jax"}
+FRONT_DOORS = {"_calls", "functional", "torch", "jax"}
 LONGEST_FILE, LONGEST_BODY, MEDIAN_BODY = 350, 30, 10
 MOST_PARAMETERS, MOST_KERNEL_PARAMETERS = 8, 20
 

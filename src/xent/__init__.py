@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 
 from xent._errors import (
     ArgumentError,
+    AxisError,
     BackendError,
     DistributionError,
     DistributionWarning,
@@ -47,6 +48,7 @@ __version__ = "0.1.0"
 
 __all__ = [
     "ArgumentError",
+    "AxisError",
     "BackendError",
     "DTypeError",
     "DistributionError",

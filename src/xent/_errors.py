@@ -3,7 +3,8 @@
     XentError
     ├── ArgumentError         also ValueError: a value breaks a rule
     │   ├── ShapeError        shapes that do not belong together
-    │   ├── LabelError        class indices outside [0, C)
+    │   ├── AxisError         also IndexError: an axis that the array does not have
+    │   ├── LabelError        also IndexError: class indices outside [0, C)
     │   ├── DistributionError numbers that are no probabilities
     │   └── EmptyMeanError    a mean over no rows, where empty="raise"
     ├── DTypeError            also TypeError: a dtype with no agreed meaning
@@ -37,8 +38,12 @@ class ShapeError(ArgumentError):
     """Shapes that do not belong together."""
 
 
-class LabelError(ArgumentError):
-    """Class indices outside [0, C)."""
+class AxisError(ArgumentError, IndexError):
+    """An axis that the array does not have."""
+
+
+class LabelError(ArgumentError, IndexError):
+    """Class indices outside [0, C); an IndexError too, as an index out of range is."""
 
 
 class DistributionError(ArgumentError):

@@ -5,7 +5,7 @@ from typing import Any
 import numpy as np
 
 from xent._check.options import is_whole
-from xent._errors import ArgumentError, DTypeError, ShapeError
+from xent._errors import ArgumentError, AxisError, DTypeError, ShapeError
 from xent._typing import Array, Storage
 
 _STORAGE: dict[np.dtype[Any], Storage] = {
@@ -70,7 +70,7 @@ def axis_of(axis: object, ndim: int, name: str) -> int:
         return axis % ndim
     if is_whole(axis) and -ndim <= axis < ndim:
         return int(axis) % ndim
-    raise ArgumentError(f"axis must be a whole number in [{-ndim}, {ndim})", f"found {axis!r}", f"{name} has {ndim} axes.")
+    raise AxisError(f"axis must be a whole number in [{-ndim}, {ndim})", f"found {axis!r}", f"{name} has {ndim} axes.")
 
 
 def has_classes(classes: int, name: str) -> None:

@@ -4,9 +4,9 @@ from typing import Any
 
 import numpy as np
 
+from xent._calls.pointwise import binary, gaussian, gradient_buffer, squared
+from xent._calls.rows import Loss
 from xent._typing import Array, Empty, Reduction
-from xent.functional._pointwise_call import binary, gaussian, gradient_buffer, squared
-from xent.functional._rows import Loss
 
 
 def binary_cross_entropy(

@@ -2,9 +2,9 @@
 
 from typing import Any
 
+from xent._calls.rows import Loss
+from xent._calls.softmax import Options, divergence, prepare
 from xent._typing import Array, Empty, Reduction, Validate
-from xent.functional._rows import Loss
-from xent.functional._softmax_call import Options, divergence, prepare
 
 
 def cross_entropy(

@@ -2,9 +2,9 @@
 
 from typing import Any
 
+from xent._calls.given import Options, prepare
+from xent._calls.rows import Loss
 from xent._typing import Array, Empty, Reduction, Validate
-from xent.functional._given_call import Options, prepare
-from xent.functional._rows import Loss
 
 
 def nll_loss(

@@ -5,9 +5,9 @@ from typing import Any
 
 import numpy as np
 
+from xent._calls import rows as _rows
 from xent._check.arrays import as_floats
 from xent._typing import Array, Floats
-from xent.functional import _rows
 from xent.kernels.contract import Kernel, Pointwise
 from xent.kernels.select import choose
 from xent.losses.binary import LOG_SIGMOID, SIGMOID

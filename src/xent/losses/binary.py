@@ -65,6 +65,19 @@ def binary_cross_entropy_slope(
     return (times(weight, (1.0 - y) * sigmoid(x) - positive * y * sigmoid(-x)),)
 
 
+def binary_log_loss(p: Floats, y: Floats, weight: Floats | float = 1.0) -> Floats:
+    """``−w·(y·log p + (1−y)·log(1 − p))`` in nats; 0 · inf is 0, and nothing is clipped."""
+    with np.errstate(divide="ignore"):
+        return times(weight, times(y, 0.0 - np.log(p)) + times(1.0 - y, 0.0 - np.log1p(-p)))
+
+
+def binary_log_loss_slope(p: Floats, y: Floats, weight: Floats | float = 1.0) -> tuple[Floats]:
+    """``w·((1−y)/(1−p) − y/p)``."""
+    with np.errstate(divide="ignore", invalid="ignore"):
+        return (times(weight, times(1.0 - y, 1.0 / (1.0 - p)) - times(y, 1.0 / p)),)
+
+
 BINARY_CROSS_ENTROPY = PointwiseLoss("binary_cross_entropy", binary_cross_entropy, binary_cross_entropy_slope)
+BINARY_LOG_LOSS = PointwiseLoss("binary_log_loss", binary_log_loss, binary_log_loss_slope)
 SIGMOID = PointwiseLoss("sigmoid", sigmoid, sigmoid_slope)
 LOG_SIGMOID = PointwiseLoss("log_sigmoid", log_sigmoid, log_sigmoid_slope)

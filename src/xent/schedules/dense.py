@@ -5,8 +5,8 @@ in one step where the loss knows its coefficients beforehand.
 No result depends on where a block ends: rows do not know their neighbours.
 """
 
-from collections.abc import Iterator
-from typing import NamedTuple, Protocol
+from collections.abc import Callable, Iterator
+from typing import NamedTuple, Protocol, TypeAlias
 
 import numpy as np
 
@@ -106,6 +106,10 @@ class Block(NamedTuple):
         return values[self.start : self.stop] if isinstance(values, np.ndarray) else values
 
 
+Coefficients: TypeAlias = Callable[[RowStatistics, Block], RowCoefficients]
+"""From a block's statistics to the coefficients of its gradient."""
+
+
 def blocks(array: Array) -> tuple[Block, ...]:
     """Blocks of about `BLOCK_BYTES` that cover [A, B, C] in order."""
     outer, inner, classes = array.shape
@@ -158,6 +162,31 @@ def values_and_gradient(kernel: Kernel, rows: Rows, loss: RowLoss, upstream: Per
 
     for_each(work, blocks(rows.logits))
     return result
+
+
+def statistics(kernel: Kernel, rows: Rows, want: Want) -> RowStatistics:
+    """What a loss may know of each row, each [N] float64."""
+    found: dict[str, RowsN] = {}
+
+    def work(block: Block) -> None:
+        for name, part in kernel.statistics(rows.problem(block), want)._asdict().items():
+            if part is not None:
+                found.setdefault(name, np.empty(rows.number))[block.start : block.stop] = part
+
+    for_each(work, blocks(rows.logits))
+    return RowStatistics(**({name: np.empty(0) for name in ("peak", "excess", "surprisal")} | found))
+
+
+def gradient(kernel: Kernel, rows: Rows, want: Want, coefficients: Coefficients, out: Array) -> None:
+    """Into out [A, B, C] the gradient whose coefficients are what is said of each block's statistics."""
+
+    def work(block: Block) -> None:
+        problem, target = rows.problem(block), _room(block, out)
+        found = kernel.statistics(problem, want)
+        kernel.gradient(problem, found, coefficients(found, block), target)
+        _returned(block, target, out)
+
+    for_each(work, blocks(rows.logits))
 
 
 def log_partition(kernel: Kernel, rows: Rows) -> RowsN:

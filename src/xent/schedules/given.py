@@ -30,7 +30,7 @@ def picked_values(loss: EntryLoss, matrix: Array, storage: Storage, target: Indi
 
 
 def picked_gradient(
-    loss: EntryLoss, matrix: Array, storage: Storage, target: IndicesN, weight: PerRow, upstream: float, out: Array
+    loss: EntryLoss, matrix: Array, storage: Storage, target: IndicesN, weight: PerRow, upstream: PerRow, out: Array
 ) -> None:
     """Its gradient into out [A, B, C]: zero but at the target."""
     entries, place, silent = _picked(matrix, storage, target, weight)
@@ -57,12 +57,21 @@ def expected_values(loss: EntryLoss, matrix: Array, storage: Storage, target_pro
 
 
 def expected_gradient(
-    loss: EntryLoss, matrix: Array, storage: Storage, target_probs: Array, class_weight: Array | None, upstream: float, out: Array
+    loss: EntryLoss,
+    matrix: Array,
+    storage: Storage,
+    target_probs: Array,
+    class_weight: Array | None,
+    upstream: PerRow,
+    out: Array,
 ) -> None:
     """``T_j · slope_j``; 0 where T is 0."""
 
     def work(block: Block) -> None:
-        weighted = _weighted(block.matrix(target_probs), class_weight) * upstream
+        factor = block.part(upstream)
+        weighted = _weighted(block.matrix(target_probs), class_weight) * (
+            factor if isinstance(factor, float) else factor[:, None]
+        )
         slopes = loss.slope(widen(block.matrix(matrix), storage))
         with np.errstate(invalid="ignore"):
             gradient = np.where(weighted == 0.0, 0.0, weighted * slopes)

@@ -13,9 +13,11 @@ from numba.extending import overload
 from xent._typing import Array
 from xent.kernels.contract import PointwiseTask
 from xent.kernels.cpu.compiled import kernel
-from xent.kernels.cpu.memory import fetch_lines, part, place, upcoming
+from xent.kernels.cpu.delivery import built_in, delivered, settle
+from xent.kernels.cpu.memory import part, upcoming
+from xent.kernels.cpu.probabilities import divergence, log_divergence, log_loss
 from xent.kernels.cpu.simd import CHUNK, EXACT, SUMMING, exp_shifted, f32, full_width, log_positive
-from xent.kernels.cpu.storage import narrow, widen
+from xent.kernels.cpu.storage import widen
 
 _EMPTY: dict[np.dtype[Any], Array] = {}
 
@@ -152,48 +154,6 @@ def log_sigmoid_chunk(x, v):
         v[j] = -(down + log_and_share(decay(z))[0])
 
 
-def built_in(gradient, start, stop, scratch) -> Any:
-    """Where the derivatives of a chunk are built: the gradient itself if it is there and of the computing dtype."""
-
-
-@overload(built_in)
-def _built_in(gradient, start, stop, scratch):
-    def there(gradient, start, stop, scratch):
-        goal = upcoming(gradient, start, stop)
-        return goal if goal.shape[0] else part(scratch, 0, stop - start)
-
-    return there if gradient.dtype == scratch.dtype else lambda gradient, start, stop, scratch: part(scratch, 0, stop - start)
-
-
-def delivered(built, gradient, start) -> Any:
-    """Store derivatives that were built in scratch."""
-
-
-@overload(delivered)
-def _delivered(built, gradient, start):
-    def rounded(built, gradient, start):
-        for j in range(min(built.shape[0], gradient.shape[0])):
-            gradient[start + j] = narrow(built[j], gradient)
-
-    return (lambda built, gradient, start: None) if gradient.dtype == built.dtype else rounded
-
-
-@njit(**SUMMING)
-def settle(v, g, values, gradient, start):
-    """Sum of a chunk's values, which are stored with its derivatives where there is room for them."""
-    full_width()
-    total = 0.0
-    if gradient.shape[0]:
-        fetch_lines(place(gradient) + start * gradient.itemsize, g.shape[0] * gradient.itemsize)
-    for j in range(v.shape[0]):
-        total += float(v[j])
-    for j in range(min(v.shape[0], values.shape[0])):
-        values[start + j] = values.dtype.type(v[j])
-    for j in range(min(v.shape[0], gradient.shape[0])):
-        gradient[start + j] = narrow(g[j], gradient)
-    return total
-
-
 @kernel
 def binary(x, y, weight, positive, values, gradient, factor, real):
     """Sum of binary cross-entropies of a flat block."""
@@ -276,6 +236,9 @@ COMPILED: dict[str, tuple[Callable[..., float], int, int]] = {
     "binary_cross_entropy": (binary, 4, 1),
     "squared_error": (square, 3, 1),
     "gaussian_nll": (gaussian, 3, 2),
+    "binary_log_loss": (log_loss, 3, 1),
+    "divergence": (divergence, 2, 2),
+    "log_divergence": (log_divergence, 2, 2),
     "sigmoid": (sigmoids, 1, 0),
     "log_sigmoid": (log_sigmoids, 1, 0),
 }

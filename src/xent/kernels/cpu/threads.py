@@ -6,9 +6,9 @@ two Python threads compute at once. Kernels release the GIL instead, and any thr
 
 import os
 import threading
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Generator, Iterable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor, wait
-from contextlib import suppress
+from contextlib import contextmanager, suppress
 from numbers import Integral
 from typing import Any, TypeVar
 
@@ -37,8 +37,9 @@ def get_num_threads() -> int:
         >>> xent.get_num_threads() >= 1
         True
     """
-    if _chosen is not None:
-        return _chosen
+    asked = getattr(_inside, "threads", None) or _chosen
+    if asked is not None:
+        return asked
     named = os.environ.get("XENT_NUM_THREADS")
     return _usable_processors() if named is None else _counted(named, "XENT_NUM_THREADS", str)
 
@@ -61,6 +62,16 @@ def set_num_threads(count: int | None) -> None:
     """
     global _chosen
     _chosen = None if count is None else _counted(count, "num_threads")
+
+
+@contextmanager
+def num_threads(count: int) -> Generator[None, None, None]:
+    """So many threads for what the calling thread computes inside: a framework's own setting, where one is in charge."""
+    before, _inside.threads = getattr(_inside, "threads", None), count
+    try:
+        yield
+    finally:
+        _inside.threads = before
 
 
 def for_each(work: Callable[[Item], None], items: Iterable[Item]) -> None:

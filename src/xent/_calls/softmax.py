@@ -5,12 +5,12 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
+from xent._calls import rows as _rows
+from xent._calls.rows import Loss, Reducer
 from xent._check import options
 from xent._check.arrays import apart, buffer, class_weights
 from xent._errors import ArgumentError
-from xent._typing import Array, Empty, Reduction, Validate
-from xent.functional import _rows
-from xent.functional._rows import Loss, Reducer
+from xent._typing import Array, Empty, PerRow, Reduction, RowsN, Validate
 from xent.kernels.contract import Kernel, Transform
 from xent.kernels.select import choose
 from xent.losses.categorical import CategoricalLoss
@@ -41,14 +41,19 @@ class Call(NamedTuple):
             for goal in (self.rows.target, self.rows.target_probs):
                 if goal is not None:
                     apart(gradient, goal, "target")
-        matrix = given.matrix(_rows.bits(gradient, given.storage))
-        if gradient.size and not np.may_share_memory(matrix, gradient):
-            # The buffer's strides allow no view of its rows.
-            loss, fresh = self.value_and_gradient(None)
-            gradient[...] = fresh
-            return loss, gradient
-        values = dense.values_and_gradient(self.kernel, self.rows, self.loss, self.reducer.upstream, matrix)
+        values = self.gradient_into(gradient, self.reducer.upstream)
         return self.reducer.reduce(values, given), gradient
+
+    def gradient_into(self, out: Array, upstream: PerRow) -> RowsN:
+        """Each row's loss, and into out, shaped like the logits, the gradient of ``Σ_r upstream_r · loss_r``."""
+        matrix = self.given.matrix(_rows.bits(out, self.given.storage))
+        if not out.size or np.may_share_memory(matrix, out):
+            return dense.values_and_gradient(self.kernel, self.rows, self.loss, upstream, matrix)
+        # The buffer's strides allow no view of its rows.
+        fresh = np.empty(out.shape, out.dtype)
+        values = self.gradient_into(fresh, upstream)
+        out[...] = fresh
+        return values
 
 
 class Options(NamedTuple):
@@ -92,17 +97,17 @@ def _transform(o: Options) -> Transform:
 
 def prepare(logits: Any, target: Any, o: Options) -> Call:
     """Check everything once; after this the arguments are right."""
-    given = _rows.read_input(logits, o.axis, "logits")
+    return prepared(_rows.read_input(logits, o.axis, "logits"), target, o)
+
+
+def prepared(given: _rows.Input, target: Any, o: Options) -> Call:
+    """The same for logits that have been read."""
     options.choice(o.validate, "validate")
     goal = _rows.read_target(target, given, options.ignored_label(o.ignore_index))
     weight = None if o.weight is None else class_weights(o.weight, given.classes)
     loss = _loss(o, weight)
     if loss.focal and goal.probs is not None and weight is not None:
-        raise ArgumentError(
-            "focal with probability targets takes no class weights",
-            f"focal={o.focal} and weight of {given.classes} classes",
-            "The miss 1 - p of a weighted mixture of classes is not defined; use class indices.",
-        )
+        raise weighted_mixture(o.focal, given.classes)
     kernel = choose(o.backend, given.storage)
     _rows.check_target_probs(kernel, goal, o.validate)
     rows = dense.Rows(
@@ -118,6 +123,15 @@ def prepare(logits: Any, target: Any, o: Options) -> Call:
         rows = _with_row_weights(rows, weight, smoothed=loss.label_smoothing > 0.0)
     reducer = Reducer.checked(o.reduction, _rows.counted(goal, rows.number, rows.weight), o.normalizer, o.empty)
     return Call(given, kernel, rows, loss, reducer)
+
+
+def weighted_mixture(focal: float, classes: int) -> ArgumentError:
+    """What is said of focal loss with both probabilities and class weights."""
+    return ArgumentError(
+        "focal with probability targets takes no class weights",
+        f"focal={focal} and weight of {classes} classes",
+        "The miss 1 - p of a weighted mixture of classes is not defined; use class indices.",
+    )
 
 
 def _class_vector(weight: Array | None, classes: int) -> Array:

@@ -4,16 +4,18 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
+from xent._calls.rows import Loss, Reducer, rounded
 from xent._check.arrays import apart, as_array, as_floats, bits, buffer, not_negative, same_shape
 from xent._errors import ArgumentError, DistributionError, DTypeError, ShapeError
 from xent._typing import Array, Storage
-from xent.functional._rows import Loss, Reducer, rounded
 from xent.kernels.contract import Kernel, Pointwise
 from xent.kernels.select import choose
 from xent.losses.binary import BINARY_CROSS_ENTROPY
 from xent.losses.reduction import total
 from xent.losses.regression import GAUSSIAN_NLL, HALF_LOG_TWO_PI, SQUARED_ERROR
 from xent.schedules import pointwise
+
+MORE_CLASSES = "Class indices of more than two classes belong to cross_entropy."
 
 
 class Call(NamedTuple):
@@ -90,7 +92,7 @@ def binary(
 ) -> tuple[Array, Call]:
     array, storage = as_floats(logits, "logits")
     goal = _partner(target, array, storage, "target", "logits")
-    _in_unit_interval(goal if goal.dtype.name != "uint16" else as_array(target, "target"))
+    unit_interval(goal if goal.dtype.name != "uint16" else as_array(target, "target"))
     inputs: tuple[Array, ...] = (bits(array, storage), goal)
     if weight is not None or pos_weight is not None:
         inputs += (np.ones(array.shape) if weight is None else _weights(weight, array, "weight"),)
@@ -98,8 +100,8 @@ def binary(
     return array, prepare(BINARY_CROSS_ENTROPY, inputs, storage, reduction, normalizer, empty, backend)
 
 
-def _in_unit_interval(target: Array) -> None:
-    """Binary targets are probabilities of "yes"."""
+def unit_interval(target: Array, name: str = "binary targets", remedy: str = MORE_CLASSES) -> None:
+    """Probabilities of "yes"."""
     if target.size == 0:
         return
     low, high = float(target.min()), float(target.max())
@@ -107,12 +109,11 @@ def _in_unit_interval(target: Array) -> None:
         return
     flat = target.reshape(-1)
     place = int(np.argmax(~((flat >= 0) & (flat <= 1))))
-    remedy = "Class indices of more than two classes belong to cross_entropy."
     if high == 255.0:
         remedy = "A {0, 255} mask? Use target / 255."
     elif low == -1.0:
         remedy = "Labels -1 and +1? Use (target + 1) / 2."
-    raise DistributionError("binary targets must lie in [0, 1]", f"element {place} is {float(flat[place]):.9g}", remedy)
+    raise DistributionError(f"{name} must lie in [0, 1]", f"element {place} is {float(flat[place]):.9g}", remedy)
 
 
 def squared(
@@ -138,13 +139,13 @@ def gaussian(
     if spread.ndim == 0 and spread.dtype.kind in "fiu":
         spread = np.full(array.shape, spread, np.float64)
     spread = _partner(spread, array, storage, "var", "mean")
-    _positive(spread if spread.dtype.name != "uint16" else as_array(var, "var"))
+    positive(spread if spread.dtype.name != "uint16" else as_array(var, "var"))
     call = prepare(GAUSSIAN_NLL, (bits(array, storage), goal, spread), storage, reduction, normalizer, empty, backend)
     constant = HALF_LOG_TWO_PI if full else 0.0
     return array, Call(call.loss, call.kernel, storage, call.inputs, call.reducer, constant)
 
 
-def _positive(var: Array) -> None:
+def positive(var: Array) -> None:
     """A variance is positive and finite; it is never clamped."""
     good = np.isfinite(var) & (var > 0)
     if not good.all():

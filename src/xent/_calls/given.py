@@ -4,13 +4,13 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
+from xent._calls import rows as _rows
+from xent._calls.rows import Loss, Reducer
 from xent._check import options
 from xent._check.arrays import class_weights
 from xent._check.targets import GIVEN_REMEDY, distributions, log_probabilities_only
 from xent._check.tolerance import slack
 from xent._typing import Array, Empty, PerRow, Reduction, Validate
-from xent.functional import _rows
-from xent.functional._rows import Loss, Reducer
 from xent.kernels.contract import Kernel
 from xent.kernels.select import choose
 from xent.losses.given import FromLogProbs, FromProbs
@@ -57,21 +57,28 @@ class Call(NamedTuple):
 
     def gradient(self) -> Array:
         """Its gradient, zero wherever the target says nothing."""
-        storage, goal, upstream = self.given.storage, self.goal, self.reducer.upstream
         gradient = np.empty(self.given.array.shape, self.given.array.dtype)
+        self.gradient_into(gradient, self.reducer.upstream)
+        return gradient
+
+    def gradient_into(self, gradient: Array, upstream: PerRow) -> None:
+        """Into an array of the input's shape, whose rows can be seen as a view, the gradient of ``Σ_r upstream_r · loss_r``."""
+        storage, goal = self.given.storage, self.goal
         out = self.given.matrix(_rows.bits(gradient, storage))
         if goal.indices is not None:
             given.picked_gradient(self.loss, self.matrix, storage, goal.indices, self.row_weight, upstream, out)
         else:
             assert goal.probs is not None
             given.expected_gradient(self.loss, self.matrix, storage, goal.probs, self.class_weight, upstream, out)
-        return gradient
 
 
 def prepare(value: Any, target: Any, o: Options, *, logarithms: bool) -> Call:
     """Check everything once; after this the arguments are right."""
-    name = "log_probs" if logarithms else "probs"
-    source = _rows.read_input(value, o.axis, name)
+    return prepared(_rows.read_input(value, o.axis, "log_probs" if logarithms else "probs"), target, o, logarithms=logarithms)
+
+
+def prepared(source: _rows.Input, target: Any, o: Options, *, logarithms: bool) -> Call:
+    """The same for numbers that have been read."""
     options.choice(o.validate, "validate")
     goal = _rows.read_target(target, source, options.ignored_label(o.ignore_index))
     weight = None if o.weight is None else class_weights(o.weight, source.classes)

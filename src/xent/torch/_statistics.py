@@ -1,0 +1,38 @@
+"""What `cross_entropy(..., return_stats=True)` says of each row beside the loss."""
+
+from typing import NamedTuple
+
+from torch import Tensor
+
+
+class RowStats(NamedTuple):
+    """Per-row values, each shaped like the rows; all but `rank` can be differentiated."""
+
+    lse: Tensor
+    """``log Σ_j e^z_j`` in nats; 0 at ignored rows."""
+    log_prob: Tensor
+    """``log p`` of the target, at most 0, in nats; for probability targets ``Σ_j T_j·log p_j``; 0 at ignored rows."""
+    entropy: Tensor
+    """``−Σ_j p_j·log p_j`` in nats; 0 at ignored rows."""
+    rank: Tensor
+    """How many classes score above the target: 0 is a hit; C in rows that are NaN, −1 where there is no label."""
+
+    def top_k(self, k: int = 1) -> Tensor:
+        """Share of the labelled rows whose target is among the k best.
+
+        Args:
+            k: how many guesses count, at least 1.
+
+        Returns:
+            One number in [0, 1]; NaN where no row has a label.
+
+        Example:
+            >>> import torch
+            >>> import xent.torch as xt
+            >>> logits = torch.tensor([[3.0, 2.0, 1.0], [3.0, 2.0, 1.0]])
+            >>> _, stats = xt.cross_entropy(logits, torch.tensor([0, 1]), return_stats=True)
+            >>> print(stats.top_k(1).item(), stats.top_k(2).item())
+            0.5 1.0
+        """
+        labelled = self.rank >= 0
+        return (labelled & (self.rank < k)).sum() / labelled.sum()

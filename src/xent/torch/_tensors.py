@@ -1,0 +1,85 @@
+"""Tensors as NumPy sees them and back, without a copy: bfloat16 as the bits that kernels read."""
+
+from collections.abc import Generator
+from contextlib import contextmanager
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from xent._calls.rows import Input
+from xent._errors import DTypeError
+from xent._typing import Array, Storage
+from xent.kernels.cpu.threads import num_threads
+
+STORAGE: dict[torch.dtype, Storage] = {
+    torch.float32: "float32",
+    torch.float64: "float64",
+    torch.float16: "float16",
+    torch.bfloat16: "bfloat16",
+}
+
+
+@contextmanager
+def torch_threads() -> Generator[None, None, None]:
+    """Compute on as many threads as `torch.set_num_threads` says."""
+    with num_threads(torch.get_num_threads()):
+        yield
+
+
+def array_of(tensor: Tensor) -> Array:
+    """The tensor's memory; bfloat16 as uint16."""
+    plain = tensor.detach()
+    if plain.dtype == torch.bfloat16:
+        plain = plain.view(torch.uint16)
+    return plain.resolve_neg().numpy()
+
+
+def numbers_of(tensor: Tensor) -> Array:
+    """The tensor's numbers; half precision in float32."""
+    return array_of(tensor.float() if tensor.dtype in (torch.bfloat16, torch.float16) else tensor)
+
+
+def input_of(tensor: Tensor) -> Input:
+    """The logits of a call as [..., C, ...] with classes on axis 1, or a single row."""
+    return Input(array_of(tensor), storage_of(tensor, "input"), min(tensor.ndim - 1, 1))
+
+
+def storage_of(tensor: Tensor, name: str) -> Storage:
+    """How kernels name the dtype."""
+    storage = STORAGE.get(tensor.dtype)
+    if storage is None:
+        raise DTypeError(
+            f"{name} must be float16, bfloat16, float32 or float64",
+            f"found {tensor.dtype}",
+            f"Were {name} and target swapped? Otherwise {name}.float().",
+        )
+    return storage
+
+
+def fresh_like(array: Array) -> Array:
+    """A new array of the same layout. NumPy's large arrays come in huge pages, which PyTorch's on the CPU do not."""
+    return np.empty_like(array, subok=False)
+
+
+def room_for(given: Input) -> Array:
+    """A new array for a gradient: laid out as the input where its rows can be seen so, else plainly."""
+    like = fresh_like(given.array)
+    return like if np.may_share_memory(given.matrix(like), like) else np.empty(like.shape, like.dtype)
+
+
+def tensor_of(array: Array, storage: Storage) -> Tensor:
+    """The tensor over an array of that storage."""
+    tensor = torch.from_numpy(array)
+    return tensor.view(torch.bfloat16) if storage == "bfloat16" else tensor
+
+
+def loss_of(value: Any) -> Tensor:
+    """A reduced loss, or one a row, as a tensor."""
+    return torch.from_numpy(np.asarray(value))
+
+
+def stand_in(x: Tensor) -> Tensor:
+    """A zero seen in the shape of x, where only the shape is asked for."""
+    return torch.zeros((), dtype=x.dtype).expand(x.shape)

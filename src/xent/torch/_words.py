@@ -1,0 +1,34 @@
+"""The rules are shared, the remedies are not: what is said of arrays, said of tensors."""
+
+import re
+from collections.abc import Generator
+from contextlib import contextmanager
+
+from xent._errors import XentError
+
+_PHRASES = (
+    (r"target\.astype\(int\)", "target.long()"),
+    (r"target\.astype\(float\)", "target.float()"),
+    (r"numpy\.ones\(", "torch.ones("),
+    (r"numpy\.unique\(target, return_inverse=True\)\[1\]", "torch.unique(target, return_inverse=True)[1]"),
+    (r"Is the class axis (\d+)\? Then pass axis=\1\.", r"Is the class axis \1? It must be axis 1: input.movedim(\1, 1)."),
+    (r"belongs? to binary_cross_entropy\b", "belongs to binary_cross_entropy_with_logits"),
+    (r"\bUse binary_cross_entropy\b", "Use binary_cross_entropy_with_logits"),
+    (r"for one logit a row, binary_cross_entropy\b", "for one logit a row, binary_cross_entropy_with_logits"),
+    (r"probabilities to log_loss", "probabilities to nll_loss as their logarithms"),
+    (r"Convert it with astype\.", "Convert it with .to(dtype)."),
+)
+
+
+@contextmanager
+def torch_words() -> Generator[None, None, None]:
+    """Errors raised inside name PyTorch's remedies."""
+    try:
+        yield
+    except XentError as error:
+        said = error.remedy
+        for pattern, phrase in _PHRASES:
+            said = re.sub(pattern, phrase, said)
+        if said == error.remedy:
+            raise
+        raise type(error)(error.rule, error.found, said) from None

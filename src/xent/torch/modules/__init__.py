@@ -1,0 +1,16 @@
+"""The loss modules of `torch.nn` that xent has, under their names."""
+
+from xent.torch.modules.elementwise import BCELoss, BCEWithLogitsLoss, GaussianNLLLoss, KLDivLoss, MSELoss
+from xent.torch.modules.rows import CrossEntropyLoss, LogSoftmax, NLLLoss, Softmax
+
+__all__ = [
+    "BCELoss",
+    "BCEWithLogitsLoss",
+    "CrossEntropyLoss",
+    "GaussianNLLLoss",
+    "KLDivLoss",
+    "LogSoftmax",
+    "MSELoss",
+    "NLLLoss",
+    "Softmax",
+]

@@ -1,0 +1,32 @@
+"""Keyword-only extras of a module."""
+
+from typing import Any
+
+from torch import nn
+
+
+class Extras(nn.Module):
+    """Keyword-only extras, kept as a dictionary and shown where they are not the defaults."""
+
+    def keep(self, **extras: Any) -> None:
+        """Remember those that differ from their defaults, which the function knows."""
+        self.extras: dict[str, Any] = getattr(self, "extras", {})
+        self.extras |= {name: value for name, value in extras.items() if value != _DEFAULTS[name]}
+
+    def extra_repr(self) -> str:
+        """PyTorch's own, and the extras."""
+        return ", ".join(filter(None, [super().extra_repr(), *(f"{name}={value!r}" for name, value in self.extras.items())]))
+
+
+_DEFAULTS: dict[str, Any] = {
+    "z_loss": 0.0,
+    "focal": 0.0,
+    "softcap": None,
+    "scale": 1.0,
+    "normalizer": None,
+    "empty": "nan",
+    "validate": None,
+    "inplace": False,
+    "return_stats": False,
+    "backend": None,
+}
