@@ -107,10 +107,10 @@ CASES: dict[str, tuple[Callable[[], Any], type[Exception], str]] = {
         xent.ShapeError,
         "logits must have a class axis; found a single number. One row is shaped (C,).",
     ),
-    "axis out of range": (ce(axis=2), xent.ArgumentError, "axis must be a whole number in [-2, 2); found 2. logits has 2 axes."),
+    "axis out of range": (ce(axis=2), xent.AxisError, "axis must be a whole number in [-2, 2); found 2. logits has 2 axes."),
     "axis that is no number": (
         ce(axis=True),
-        xent.ArgumentError,
+        xent.AxisError,
         "axis must be a whole number in [-2, 2); found True. logits has 2 axes.",
     ),
     "no classes": (

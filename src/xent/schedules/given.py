@@ -68,10 +68,8 @@ def expected_gradient(
     """``T_j · slope_j``; 0 where T is 0."""
 
     def work(block: Block) -> None:
-        factor = block.part(upstream)
-        weighted = _weighted(block.matrix(target_probs), class_weight) * (
-            factor if isinstance(factor, float) else factor[:, None]
-        )
+        factor: Floats = np.array(block.part(upstream), np.float64, ndmin=1)[:, None]
+        weighted = _weighted(block.matrix(target_probs), class_weight) * factor
         slopes = loss.slope(widen(block.matrix(matrix), storage))
         with np.errstate(invalid="ignore"):
             gradient = np.where(weighted == 0.0, 0.0, weighted * slopes)
