@@ -21,8 +21,7 @@ class XentError(Exception):
     """A rule, what broke it, and what to do: ``"{rule}; {found}. {remedy}"``."""
 
     def __init__(self, rule: str, found: str, remedy: str) -> None:
-        """Keep the three parts; ``str()`` joins them."""
-        super().__init__(rule, found, remedy)
+        """Keep the three parts; ``str()`` joins them, and the exception's own arguments are the same three."""
         self.rule, self.found, self.remedy = rule, found, remedy
 
     def __str__(self) -> str:

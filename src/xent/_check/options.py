@@ -12,6 +12,8 @@ _NEUTRAL = {
     "focal": "0 is the plain loss.",
     "softcap": "None caps nothing.",
     "scale": "1 changes nothing.",
+    "var": "A variance is the square of a standard deviation.",
+    "eps": "1e-6 is the default.",
     "normalizer": "None divides by this call's own weight.",
 }
 _CHOICES = {

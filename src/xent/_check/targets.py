@@ -1,8 +1,8 @@
 """Rules about targets: class indices shaped like the rows, or probabilities shaped like the logits."""
 
 import inspect
+import math
 import warnings
-from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -104,13 +104,13 @@ def _report(error: DistributionError, validate: str) -> None:
     """Raise, or warn where the caller asked for warnings."""
     if validate == "raise":
         raise error
-    warnings.warn(str(error), DistributionWarning, stacklevel=_levels_to_caller())
+    warnings.warn(str(error), DistributionWarning, stacklevel=levels_to_caller())
 
 
-def _levels_to_caller() -> int:
-    """How many frames up the first one outside xent is: the line that a warning should name."""
-    package, level, frame = str(Path(__file__).parent.parent), 0, inspect.currentframe()
-    while frame is not None and frame.f_code.co_filename.startswith(package):
+def levels_to_caller() -> int:
+    """How many frames up the first one is that is neither xent's nor PyTorch's: the line that a warning should name."""
+    level, frame = 0, inspect.currentframe()
+    while frame is not None and frame.f_globals.get("__name__", "").partition(".")[0] in ("xent", "torch"):
         level, frame = level + 1, frame.f_back
     return level
 
@@ -166,6 +166,8 @@ def _shape_remedy(found: tuple[int, ...], shape: tuple[int, ...], rows: tuple[in
     for other in range(len(shape)):
         if other != axis and found == shape[:other] + shape[other + 1 :]:
             return f"Is the class axis {other}? Then pass axis={other}."
+    if found != rows and math.prod(found) == math.prod(rows):
+        return f"Flatten logits and target alike? Use target.reshape({', '.join(map(str, rows))})."
     if sorted(found) == sorted(shape) and found != shape:
         return "Are two axes of the target swapped?"
     return "Do logits and target come from the same batch?"

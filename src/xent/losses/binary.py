@@ -62,7 +62,7 @@ def binary_cross_entropy_slope(
     x: Floats, y: Floats, weight: Floats | float = 1.0, positive: Floats | float = 1.0
 ) -> tuple[Floats]:
     """``w·((1−y)·σ(x) − positive·y·σ(−x))``, which is ``σ(x) − y`` without weights."""
-    return (times(weight, (1.0 - y) * sigmoid(x) - positive * y * sigmoid(-x)),)
+    return (times(weight, times(1.0 - y, sigmoid(x)) - times(positive * y, sigmoid(-x))),)
 
 
 def binary_log_loss(p: Floats, y: Floats, weight: Floats | float = 1.0) -> Floats:

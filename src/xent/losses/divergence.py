@@ -9,7 +9,7 @@ from xent.losses.binary import PointwiseLoss
 def divergence(log_p: Floats, y: Floats) -> Floats:
     """``y·(log y − log p)`` in nats; 0 where y is 0, NaN where it is negative."""
     with np.errstate(divide="ignore", invalid="ignore"):
-        return np.where(y == 0.0, 0.0, y * (np.log(y) - log_p))
+        return np.where((y == 0.0) & ~np.isnan(log_p), 0.0, y * (np.log(y) - log_p))
 
 
 def divergence_slopes(log_p: Floats, y: Floats) -> tuple[Floats, Floats]:
@@ -22,7 +22,7 @@ def log_divergence(log_p: Floats, log_y: Floats) -> Floats:
     """``e^log_y·(log y − log p)`` in nats; 0 where y is 0."""
     y = np.exp(log_y)
     with np.errstate(invalid="ignore"):
-        return np.where(y == 0.0, 0.0, y * (log_y - log_p))
+        return np.where((y == 0.0) & ~np.isnan(log_p), 0.0, y * (log_y - log_p))
 
 
 def log_divergence_slopes(log_p: Floats, log_y: Floats) -> tuple[Floats, Floats]:

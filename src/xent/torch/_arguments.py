@@ -6,16 +6,16 @@ from typing import Any, NamedTuple
 import torch
 from torch import Tensor
 
-from xent._check.arrays import has_classes
-from xent._check.targets import is_indices
+from xent._check import options
+from xent._check.options import is_whole
+from xent._check.targets import is_indices, levels_to_caller
 from xent._errors import ArgumentError, AxisError, DTypeError, ShapeError
-from xent.torch._tensors import storage_of
+from xent.torch._tensors import STORAGE, has_class_axis, storage_of
 
 _KINDS = {
     **dict.fromkeys((torch.uint8, torch.uint16, torch.uint32, torch.uint64), "u"),
     **dict.fromkeys((torch.int8, torch.int16, torch.int32, torch.int64), "i"),
     torch.bool: "b",
-    **dict.fromkeys((torch.complex64, torch.complex128), "c"),
 }
 
 
@@ -45,6 +45,10 @@ def described(tensor: Tensor) -> Any:
 def is_tensor(value: Any, name: str) -> Tensor:
     """A tensor; nothing else is one here."""
     if isinstance(value, Tensor):
+        if value.layout != torch.strided:
+            raise DTypeError(f"{name} must be a dense tensor", f"found {value.layout}", f"Use {name}.to_dense().")
+        if value.dtype not in _KINDS and value.dtype not in STORAGE:
+            raise DTypeError(f"{name} must hold real numbers", f"found {value.dtype}", f"Use {name}.to(torch.float32).")
         return value
     raise DTypeError(
         f"{name} must be a torch tensor",
@@ -53,17 +57,10 @@ def is_tensor(value: Any, name: str) -> Tensor:
     )
 
 
-def check_input(x: Tensor, name: str = "input") -> None:
-    """Floats with a class axis."""
-    storage_of(x, name)
-    if x.ndim == 0:
-        raise ShapeError(f"{name} must have a class axis", "found a single number", "One row is shaped (C,).")
-    has_classes(x.shape[min(x.ndim - 1, 1)], name)
-
-
 def check_target(x: Tensor, target: Tensor) -> bool:
     """Whether the target holds class indices; anything that fits neither meaning is refused."""
-    check_input(x)
+    storage_of(x, "input")
+    has_class_axis(x)
     return is_indices(described(target), tuple(x.shape), min(x.ndim - 1, 1))
 
 
@@ -93,8 +90,11 @@ def reduction_of(reduction: str, size_average: bool | None, reduce: bool | None,
     """One of "none", "mean", "sum"; the arguments that PyTorch deprecated decide where they are given, and warn."""
     if size_average is not None or reduce is not None:
         meant = "none" if reduce is False else "sum" if size_average is False else "mean"
-        warnings.warn(f"size_average and reduce are deprecated: write reduction={meant!r}", UserWarning, stacklevel=3)
+        warnings.warn(f"size_average and reduce are deprecated: write reduction={meant!r}", UserWarning, stacklevel=_caller())
         return meant
+    if reduction == "elementwise_mean":
+        warnings.warn("reduction='elementwise_mean' is deprecated: write reduction='mean'", UserWarning, stacklevel=_caller())
+        return "mean"
     words = ("none", "mean", "sum", *more)
     if reduction not in words:
         raise ArgumentError(
@@ -107,8 +107,22 @@ def softmax_dim(dim: int | None, ndim: int, name: str) -> int:
     """The axis; the implicit choice that PyTorch deprecated still holds, and warns."""
     if dim is None:
         dim = 0 if ndim in (0, 1, 3) else 1
-        warnings.warn(f"{name} without dim is deprecated: write dim={dim}", UserWarning, stacklevel=3)
-    if isinstance(dim, bool) or not -max(ndim, 1) <= dim < max(ndim, 1):
+        warnings.warn(f"{name} without dim is deprecated: write dim={dim}", UserWarning, stacklevel=_caller())
+    if not is_whole(dim) or not -max(ndim, 1) <= dim < max(ndim, 1):
         width = max(ndim, 1)
         raise AxisError(f"dim must lie in [{-width}, {width})", f"found {dim!r}", f"input has {ndim} axes.")
     return dim % max(ndim, 1)
+
+
+def check_mean(reduction: str, normalizer: float | None, empty: str, validate: str = "off") -> None:
+    """The options of a mean, of which none depends on a tensor."""
+    options.choice(reduction, "reduction")
+    options.choice(empty, "empty")
+    options.choice(validate, "validate")
+    if normalizer is not None:
+        options.number(normalizer, "normalizer", 0.0, open_low=True)
+
+
+def _caller() -> int:
+    """Which line a warning should name; a graph that is recorded has no lines."""
+    return 3 if torch.compiler.is_compiling() else levels_to_caller() - 1

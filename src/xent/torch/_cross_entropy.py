@@ -15,7 +15,7 @@ from xent.kernels.contract import RowCoefficients, RowStatistics, Want
 from xent.schedules import dense
 from xent.schedules.dense import Block
 from xent.torch import _formula
-from xent.torch._arguments import check_target, check_weight
+from xent.torch._arguments import check_mean, check_target, check_weight
 from xent.torch._engine import Tensors
 from xent.torch._tensors import array_of, input_of, loss_of, numbers_of, room_for, stand_in, tensor_of
 
@@ -65,6 +65,8 @@ class CrossEntropy(NamedTuple):
                 f"found ignore_index={self.ignore_index} with a target of probabilities",
                 "Leave it out; a row of zeros in the target counts nothing.",
             )
+        check_mean(self.reduction, self.normalizer, self.empty, self.validate)
+        options.ignored_label(self.ignore_index)
         options.number(self.label_smoothing, "label_smoothing", 0.0, 1.0)
         options.number(self.z_loss, "z_loss", 0.0)
         options.number(self.focal, "focal", 0.0)
@@ -104,15 +106,15 @@ class CrossEntropy(NamedTuple):
         """In torch operators."""
         return self.formula_rows(tensors)[0]
 
-    def formula_rows(self, tensors: Tensors) -> tuple[Tensor, Tensor, _formula.Rows]:
-        """The loss, z and the rows it came from."""
+    def formula_rows(self, tensors: Tensors) -> tuple[Tensor, _formula.Rows]:
+        """The loss, and the rows it came from."""
         x, target, weight = tensors
         assert x is not None
         assert target is not None
         o = _formula.Options(self.ignore_index, self.label_smoothing, self.z_loss, self.focal, self.softcap, self.scale)
-        z, rows = _formula.rows_of(x, target, weight, o)
+        rows = _formula.rows_of(x, target, weight, o)
         values = _formula.loss_rows(rows, o)
-        return _formula.reduced(values, _formula.weight_sum(rows), self.reduction, self.normalizer, self.empty), z, rows
+        return _formula.reduced(values, _formula.weight_sum(rows), self.reduction, self.normalizer, self.empty), rows
 
     def operator(self, tensors: Tensors) -> Tensor:
         """As one node of a graph."""
@@ -198,12 +200,13 @@ class WithStatistics(NamedTuple):
 
     def formula(self, tensors: Tensors) -> tuple[Tensor, ...]:
         """In torch operators."""
-        loss, z, rows = self.loss.formula_rows(tensors)
+        loss, rows = self.loss.formula_rows(tensors)
+        z = rows.z
         _, target, _ = tensors
         assert target is not None
         dim = min(z.ndim - 1, 1)
         mute = torch.zeros_like(rows.lse, dtype=torch.bool) if rows.counted is None else ~rows.counted
-        parts = (rows.lse, 0.0 - rows.surprisal, _formula.entropy_of(z, rows.lse, dim))
+        parts = (rows.lse, 0.0 - rows.surprisal, _formula.entropy_of(rows, dim))
         floats = tuple(part.masked_fill(mute, 0.0) for part in parts)
         rank = torch.full_like(mute, -1, dtype=torch.int64)
         if rows.counted is not None:

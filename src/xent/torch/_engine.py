@@ -76,6 +76,8 @@ class Work(Protocol):
 
 def call(work: Work, tensors: Tensors) -> Outputs:
     """The value of a call, differentiable, by the way that serves."""
+    if work.backend is not None:
+        check_backend(work.backend)
     reason = why_formula(work, tensors)
     if work.backend == FORMULA or reason is not None:
         if work.backend not in (None, FORMULA):
@@ -93,25 +95,30 @@ def call(work: Work, tensors: Tensors) -> Outputs:
 def by_formula(work: Work, tensors: Tensors) -> Outputs:
     """The formula, after what can be checked: nothing can be read under a transform, while recording, or without data."""
     work.check(tensors)
-    if not (
-        torch._C._are_functorch_transforms_active() or recording(tensors) or any(t is not None and t.is_meta for t in tensors)
-    ):
+    if readable(tensors):
         work.check_values(tensors)
     return work.formula(tensors)
+
+
+def readable(tensors: Tensors) -> bool:
+    """Whether the numbers can be looked at: under no transform, not while recording, and where there are any."""
+    if torch._C._are_functorch_transforms_active() or recording(tensors):
+        return False
+    return not any(t is not None and t.is_meta for t in tensors)
 
 
 def why_formula(work: Work, tensors: Tensors) -> str | None:
     """The reason why kernels do not serve; None if they do."""
     if torch._C._are_functorch_transforms_active():
         return "a torch.func transform is at work"
+    if torch.jit.is_tracing():  # pyright: ignore[reportPrivateImportUsage]
+        return "torch.jit.trace records"
     differentiates = torch.is_grad_enabled()
     for place, tensor in enumerate(tensors):
         if tensor is None:
             continue
         if tensor.device.type != "cpu":
             return f"the tensors are on {tensor.device.type}"
-        if tensor.layout != torch.strided:
-            return f"a tensor is {tensor.layout}"
         if forward_ad._current_level >= 0 and forward_ad.unpack_dual(tensor).tangent is not None:
             return "forward-mode differentiation is at work"
         if differentiates and tensor.requires_grad and place not in work.by_kernels:
@@ -136,7 +143,6 @@ def check_backend(backend: str | None) -> None:
 
 
 def _refuse(work: Work, reason: str) -> None:
-    check_backend(work.backend)
     raise BackendError(
         "a backend asked for by name serves or refuses",
         f"{work.backend}: {reason}",

@@ -5,6 +5,7 @@ is computed from a harmless number, so that no NaN reaches a derivative through 
 """
 
 import math
+from collections.abc import Callable
 from typing import NamedTuple
 
 import torch
@@ -40,27 +41,36 @@ def transformed(x: Tensor, scale: float, softcap: float | None) -> Tensor:
 
 
 def times(factor: Tensor, value: Tensor) -> Tensor:
-    """``factor · value`` in which 0 · inf is 0."""
-    mute = (factor == 0) & value.isinf()
+    """``factor · value`` in which 0 times anything is 0."""
+    mute = (factor == 0) & ~value.isfinite()
     return factor * value.masked_fill(mute, 0.0)
 
 
 def poison(z: Tensor, dim: int) -> Tensor:
     """1 for each row, NaN where it holds NaN or +inf or nothing but −inf."""
-    peak = z.detach().amax(dim)
+    peak = z.amax(dim, keepdim=True)
     return torch.where(peak.isfinite(), torch.ones_like(peak), peak.new_full((), math.nan))
 
 
 class Rows(NamedTuple):
-    """What a row's loss is made of; each shaped like the rows."""
+    """What a row's loss is made of; each shaped like the rows, but for the logits."""
 
-    lse: Tensor
+    z: Tensor
+    """Logits less the greatest of their row, a constant that no derivative sees."""
+    peak: Tensor
+    excess: Tensor
+    """``lse − peak``."""
     surprisal: Tensor
     smooth: Tensor | None
     counted: Tensor | None
     """Which rows count; None for all."""
     weight: Tensor | None
     """The class weight of an index target."""
+
+    @property
+    def lse(self) -> Tensor:
+        """``log Σ_j e^z_j``."""
+        return self.peak + self.excess
 
 
 class Options(NamedTuple):
@@ -74,29 +84,37 @@ class Options(NamedTuple):
     scale: float = 1.0
 
 
-def rows_of(x: Tensor, target: Tensor, weight: Tensor | None, o: Options) -> tuple[Tensor, Rows]:
-    """``z`` and what `loss_rows` needs, for class indices or probabilities."""
+def rows_of(x: Tensor, target: Tensor, weight: Tensor | None, o: Options) -> Rows:
+    """What `loss_rows` needs, for class indices or probabilities."""
     dim = min(x.ndim - 1, 1)
     x, weight = wide(x), None if weight is None else wide(weight).to(wide(x).dtype)
-    indices = not target.is_floating_point()
-    ignored = target == o.ignore_index if indices else None
-    label = target.long().masked_fill(ignored, 0) if ignored is not None else None
-    row_weight = weight[label] if weight is not None and label is not None else None
-    if ignored is not None:
-        # A row of weight 0 is an ignored row, unless smoothing still reads its other classes.
-        ignored = ignored | (row_weight == 0) if row_weight is not None and not o.label_smoothing else ignored
+    label = ignored = row_weight = None
+    if not target.is_floating_point():
+        ignored = target == o.ignore_index
+        label = target.long().masked_fill(ignored, 0)
+        if weight is not None:
+            row_weight = weight[label]
+            # A row of weight 0 is an ignored row, unless smoothing still reads its other classes.
+            ignored = ignored if o.label_smoothing else ignored | (row_weight == 0)
         x = x.masked_fill(ignored.unsqueeze(dim), 0.0)
-    z = transformed(x, o.scale, o.softcap)
-    bad = poison(z, dim)
-    lse = logsumexp(z, dim)
+    z, peak = _shifted(x, dim, o)
+    best = z.detach().argmax(dim, keepdim=True)
+    # The greatest z is 0 here; as a number that moves with the logits it belongs to the derivative.
+    excess = z.gather(dim, best).squeeze(dim) + _from(z, best, dim)
     if label is not None:
-        surprisal = _surprisal(z, label, dim)
+        surprisal = _from(z, label.unsqueeze(dim), dim)
     else:
         goal = target.to(z.dtype) if weight is None else target.to(z.dtype) * _along(weight, z.ndim, dim)
-        surprisal = times(goal, lse.unsqueeze(dim) - z).sum(dim)
-    smooth = _smooth(z, lse, weight, dim) if o.label_smoothing else None
-    counted = None if ignored is None else ~ignored
-    return z, Rows(lse * bad, surprisal * bad, None if smooth is None else smooth * bad, counted, row_weight)
+        surprisal = times(goal, excess.unsqueeze(dim) - z).sum(dim)
+    smooth = _smooth(z, excess, weight, dim) if o.label_smoothing else None
+    return Rows(z, peak, excess, surprisal, smooth, None if ignored is None else ~ignored, row_weight)
+
+
+def _shifted(x: Tensor, dim: int, o: Options) -> tuple[Tensor, Tensor]:
+    """``z`` less its row's greatest, and that; a row without meaning is NaN in every number."""
+    z = transformed(x * poison(transformed(x.detach(), o.scale, o.softcap), dim), o.scale, o.softcap)
+    peak = z.detach().amax(dim, keepdim=True)
+    return z - peak, peak.squeeze(dim)
 
 
 def loss_rows(rows: Rows, o: Options) -> Tensor:
@@ -121,9 +139,9 @@ def focal(surprisal: Tensor, gamma: float) -> Tensor:
     return torch.where(edge, torch.where(surprisal == 0, 0.0 * surprisal, surprisal), inside)
 
 
-def entropy_of(z: Tensor, lse: Tensor, dim: int) -> Tensor:
+def entropy_of(rows: Rows, dim: int) -> Tensor:
     """``−Σ p·log p`` in nats."""
-    log_p = z - lse.unsqueeze(dim)
+    log_p = rows.z - rows.excess.unsqueeze(dim)
     return -times(log_p.exp(), log_p).sum(dim)
 
 
@@ -151,17 +169,15 @@ def weight_sum(rows: Rows) -> Tensor | float:
     return torch.where(rows.counted, rows.weight, rows.weight.new_zeros(())).sum()
 
 
-def _surprisal(z: Tensor, label: Tensor, dim: int) -> Tensor:
-    """``softplus(logsumexp of the others − z_label)``: keeps its digits where the label leads."""
-    place = label.unsqueeze(dim)
-    here = z.gather(dim, place).squeeze(dim)
+def _from(z: Tensor, place: Tensor, dim: int) -> Tensor:
+    """``lse − z`` at one place of each row, as ``softplus(logsumexp of the others − z)``: keeps its digits where it leads."""
     others = logsumexp(z.scatter(dim, place, -INF), dim)
-    return softplus(others - here)
+    return softplus(others - z.gather(dim, place).squeeze(dim))
 
 
-def _smooth(z: Tensor, lse: Tensor, weight: Tensor | None, dim: int) -> Tensor:
+def _smooth(z: Tensor, excess: Tensor, weight: Tensor | None, dim: int) -> Tensor:
     """``Σ_j (w_j/C)·(lse − z_j)``."""
-    distance = lse.unsqueeze(dim) - z
+    distance = excess.unsqueeze(dim) - z
     return distance.mean(dim) if weight is None else times(_along(weight, z.ndim, dim).expand_as(z), distance).mean(dim)
 
 
@@ -171,11 +187,22 @@ def _along(weight: Tensor, ndim: int, dim: int) -> Tensor:
 
 
 def binary(x: Tensor, y: Tensor, weight: Tensor | None, pos_weight: Tensor | None) -> Tensor:
-    """``w·(v·y·softplus(−x) + (1−y)·softplus(x))``; 0 · inf is 0."""
+    """``w·(v·y·softplus(−x) + (1−y)·softplus(x))``; 0 times anything is 0."""
     x, y = wide(x), y.to(wide(x).dtype)
     yes = y if pos_weight is None else y * pos_weight.to(x.dtype)
-    value = _muted(yes, -x) + _muted(1.0 - y, x)
-    return value if weight is None else times(weight.to(x.dtype).expand_as(value), value)
+    return weighted(lambda x: _muted(yes, -x) + _muted(1.0 - y, x), x, weight, (yes == 0) & (y == 1))
+
+
+def weighted(loss: Callable[[Tensor], Tensor], x: Tensor, weight: Tensor | None, mute: Tensor | None = None) -> Tensor:
+    """``w · loss(x)``; where w is 0, or told to be mute, what is not finite is computed from a harmless number and counts 0."""
+    if weight is None and mute is None:
+        return loss(x)
+    value = loss(x.detach())
+    silent = torch.zeros_like(value, dtype=torch.bool) if mute is None else mute
+    silent = silent if weight is None else silent | (weight == 0)
+    silent = silent & ~value.detach().isfinite()
+    value = loss(x.masked_fill(silent, 0.5)).masked_fill(silent, 0.0)
+    return value if weight is None else weight.to(x.dtype) * value
 
 
 def _muted(factor: Tensor, x: Tensor) -> Tensor:
@@ -187,25 +214,29 @@ def binary_log_loss(p: Tensor, y: Tensor, weight: Tensor | None) -> Tensor:
     """``−w·(y·log p + (1−y)·log(1−p))``; 0 · inf is 0, and nothing is clipped."""
     p, y = wide(p), y.to(wide(p).dtype)
     no = 1.0 - y
-    value = -y * p.masked_fill((y == 0) & (p == 0), 1.0).log() - no * torch.log1p(-p.masked_fill((no == 0) & (p == 1), 0.0))
-    return value if weight is None else times(weight.to(p.dtype).expand_as(value), value)
+
+    def loss(p: Tensor) -> Tensor:
+        here = p.masked_fill((y == 0) & (p == 0), 1.0).log()
+        return -y * here - no * torch.log1p(-p.masked_fill((no == 0) & (p == 1), 0.0))
+
+    return weighted(loss, p, weight)
 
 
 def divergence(log_p: Tensor, y: Tensor, log_target: bool) -> Tensor:
-    """``y·(log y − log p)``; 0 where y is 0."""
+    """``y·(log y − log p)``; 0 where y is 0, NaN where it is negative."""
     log_p, y = wide(log_p), y.to(wide(log_p).dtype)
     if log_target:
-        mute = y == -INF
+        mute = (y == -INF) & ~log_p.isnan()
         log_y, log_p = y.masked_fill(mute, 0.0), log_p.masked_fill(mute, 0.0)
         return (log_y.exp() * (log_y - log_p)).masked_fill(mute, 0.0)
-    return torch.xlogy(y, y) - y * log_p.masked_fill((y == 0) & log_p.isinf(), 0.0)
+    y = y.masked_fill(y < 0, math.nan)
+    return -torch.special.entr(y) - y * log_p.masked_fill((y == 0) & log_p.isinf(), 0.0)
 
 
 def squared(x: Tensor, y: Tensor, weight: Tensor | None) -> Tensor:
     """``w·(x − y)²``."""
     x = wide(x)
-    value = torch.square(x - y.to(x.dtype))
-    return value if weight is None else times(weight.to(x.dtype).expand_as(value), value)
+    return weighted(lambda x: torch.square(x - y.to(x.dtype)), x, weight)
 
 
 def gaussian(mean: Tensor, y: Tensor, var: Tensor, constant: float) -> Tensor:

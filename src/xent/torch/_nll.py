@@ -7,9 +7,10 @@ from torch import Tensor
 
 from xent._calls import given as calls
 from xent._calls.given import Call
+from xent._check import options
 from xent._errors import DTypeError
 from xent.torch import _formula
-from xent.torch._arguments import check_target, check_weight
+from xent.torch._arguments import check_mean, check_target, check_weight
 from xent.torch._engine import Tensors
 from xent.torch._tensors import array_of, input_of, loss_of, numbers_of, room_for, stand_in, tensor_of
 
@@ -51,6 +52,8 @@ class NLL(NamedTuple):
                 "cross_entropy takes probabilities as target, kl_div compares distributions.",
             )
         check_weight(weight, x)
+        check_mean(self.reduction, self.normalizer, self.empty, self.validate)
+        options.ignored_label(self.ignore_index)
 
     def check_values(self, tensors: Tensors) -> None:
         """As the kernels' way: labels, weights, and log-probabilities of at most 0."""
@@ -96,7 +99,7 @@ class NLL(NamedTuple):
         assert x is not None
         assert target is not None
         self.check(tensors)
-        options: Any = self[1:]
+        rest: Any = self[1:]
         given = input_of(x)
-        o = calls.Options(given.axis, None if weight is None else numbers_of(weight), self.ignore_index, *options)
+        o = calls.Options(given.axis, None if weight is None else numbers_of(weight), self.ignore_index, *rest)
         return calls.prepared(given, numbers_of(target), o, logarithms=True)

@@ -10,13 +10,14 @@ from typing import Any, NamedTuple, get_type_hints
 import torch
 from torch import Tensor
 
+from xent._errors import XentError
 from xent.torch._cross_entropy import CrossEntropy, WithStatistics
 from xent.torch._engine import Outputs, Tensors, Work
 from xent.torch._nll import NLL
 from xent.torch._pointwise import PointwiseLoss
 from xent.torch._softmax import LogSigmoid, Softmax
-from xent.torch._tensors import torch_threads
-from xent.torch._words import torch_words
+from xent.torch._tensors import loss_dtype, torch_threads
+from xent.torch._words import in_torch_words
 
 _SCHEMA: dict[Any, str] = {
     int: "SymInt",
@@ -61,8 +62,7 @@ def register(operator: Operator) -> None:
 
     def value(*arguments: Any) -> Any:
         tensors, options = operator.split(arguments)
-        with torch_threads(), torch_words():
-            outputs = operator.work(options).value(tensors)
+        outputs: Any = _computed(lambda: operator.work(options).value(tensors))
         like: Any = operator.shapes(tensors, options)
         return outputs if isinstance(outputs, tuple) else _laid_out(outputs, like)
 
@@ -70,8 +70,7 @@ def register(operator: Operator) -> None:
         *options, places = rest
         work = operator.work(operator.options(*options))
         needed = tuple(place in places for place in range(count))
-        with torch_threads(), torch_words():
-            found = work.gradients(tuple(saved), needed, tuple(upstream))
+        found = _computed(lambda: work.gradients(tuple(saved), needed, tuple(upstream)))
         return [_laid_out(_there(found[place]), _there(saved[place])) for place in places]
 
     def forget(ctx: Any, inputs: tuple[Any, ...], output: Any) -> None:
@@ -95,6 +94,15 @@ def register(operator: Operator) -> None:
     made.register_fake(lambda upstream, saved, *rest: [torch.empty_like(saved[place]) for place in rest[-1]])
 
 
+def _computed(work: Callable[[], Any]) -> Any:
+    """On PyTorch's threads, errors in its words."""
+    try:
+        with torch_threads():
+            return work()
+    except XentError as error:
+        raise in_torch_words(error) from None
+
+
 def _there(tensor: Tensor | None) -> Tensor:
     assert tensor is not None
     return tensor
@@ -112,18 +120,14 @@ def _itself(options: Any) -> Any:
     return options
 
 
-def _loss_dtype(x: Tensor) -> torch.dtype:
-    return torch.float64 if x.dtype == torch.float64 else torch.float32
-
-
 def _rows(x: Tensor, dtype: torch.dtype | None = None) -> Tensor:
     shape = x.shape[1:] if x.ndim == 1 else (x.shape[0], *x.shape[2:])
-    return x.new_empty(tuple(shape) if x.ndim > 1 else (), dtype=dtype or _loss_dtype(x))
+    return x.new_empty(tuple(shape) if x.ndim > 1 else (), dtype=dtype or loss_dtype(x))
 
 
 def _row_loss(tensors: Tensors, options: Any) -> Tensor:
     x = _there(tensors[0])
-    return _rows(x) if options.reduction == "none" else x.new_empty((), dtype=_loss_dtype(x))
+    return _rows(x) if options.reduction == "none" else x.new_empty((), dtype=loss_dtype(x))
 
 
 def _with_statistics(tensors: Tensors, options: Any) -> tuple[Tensor, ...]:
@@ -133,7 +137,7 @@ def _with_statistics(tensors: Tensors, options: Any) -> tuple[Tensor, ...]:
 
 def _element_loss(tensors: Tensors, options: Any) -> Tensor:
     x = _there(tensors[0])
-    return x.new_empty(x.shape if options.reduction == "none" else (), dtype=_loss_dtype(x))
+    return x.new_empty(x.shape if options.reduction == "none" else (), dtype=loss_dtype(x))
 
 
 def _as_input(tensors: Tensors, options: Any) -> Tensor:

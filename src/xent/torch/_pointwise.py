@@ -8,7 +8,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from xent._calls.pointwise import positive, unit_interval
+from xent._calls.pointwise import unit_interval
 from xent._calls.rows import Reducer, rounded
 from xent._errors import ArgumentError
 from xent._typing import Array, Storage
@@ -20,9 +20,9 @@ from xent.losses.reduction import total
 from xent.losses.regression import GAUSSIAN_NLL, SQUARED_ERROR
 from xent.schedules import pointwise
 from xent.torch import _formula
-from xent.torch._arguments import check_same_shape
+from xent.torch._arguments import check_mean, check_same_shape
 from xent.torch._engine import Tensors
-from xent.torch._tensors import array_of, fresh_like, loss_of, numbers_of, storage_of, tensor_of
+from xent.torch._tensors import array_of, fresh_like, loss_dtype, loss_of, numbers_of, storage_of, tensor_of
 
 
 class Kind(NamedTuple):
@@ -56,7 +56,10 @@ def _weights_not_negative(tensors: Tensors) -> None:
 
 def _variances(tensors: Tensors) -> None:
     assert tensors[2] is not None
-    positive(numbers_of(tensors[2].cpu()))
+    bad = ~((tensors[2] >= 0) & tensors[2].isfinite())
+    if bool(bad.any()):
+        found = f"found {float(tensors[2][bad][0]):.9g}"
+        raise ArgumentError("var must be finite and not negative", found, "Predict log-variance and pass its exponential.")
 
 
 def _not_negative(weights: Tensors, names: tuple[str, ...]) -> None:
@@ -90,6 +93,8 @@ class PointwiseLoss(NamedTuple):
     constant: float = 0.0
     weight_in_mean: bool = False
     """Whether the mean divides by the sum of the third tensor."""
+    floor: float = 0.0
+    """What a variance is raised to, which no gradient notices."""
     backend: str | None = None
 
     @property
@@ -116,20 +121,30 @@ class PointwiseLoss(NamedTuple):
         for other, name in zip(others, ("target", "weight", "pos_weight"), strict=False):
             if other is not None and not (name.endswith("weight") and other.shape == x.shape[-1:]):
                 check_same_shape(x, other, "var" if self.name == "gaussian_nll" and name == "weight" else name)
+        check_mean(self.reduction, self.normalizer, self.empty)
 
     def check_values(self, tensors: Tensors) -> None:
         """As the loss's domain says."""
         KINDS[self.name].check(tensors)
-        Reducer.checked(self.reduction, 1.0, self.normalizer, self.empty)
+        count = tensors[0].numel() if tensors[0] is not None else 0
+        Reducer.checked(self.reduction, float(count), self.normalizer, self.empty)
 
     def value(self, tensors: Tensors) -> Tensor:
         """By kernels."""
         return self._run(tensors, ())
 
     def value_and_gradients(self, tensors: Tensors, needed: tuple[bool, ...]) -> tuple[Tensor, Tensors]:
-        """In one visit."""
+        """In one visit; all in the widest dtype where another tensor than the input needs more digits than the input has."""
         x = tensors[0]
         assert x is not None
+        dtype = x.dtype
+        for tensor, need in zip(tensors[1:], needed[1:], strict=True):
+            dtype = torch.promote_types(dtype, tensor.dtype) if need and tensor is not None else dtype
+        if dtype != x.dtype:
+            widened = tuple(t.to(dtype) if t is not None and t.is_floating_point() else t for t in tensors)
+            value, found = self.value_and_gradients(widened, needed)
+            pairs = zip(found, tensors, strict=True)
+            return value.to(loss_dtype(x)), tuple(None if g is None or t is None else g.to(t.dtype) for g, t in pairs)
         built = tuple(fresh_like(array_of(x)) for _ in KINDS[self.name].derivatives)
         value = self._run(tensors, tuple(built))
         return value, self._placed(tensors, needed, tuple(tensor_of(g, storage_of(x, "input")) for g in built))
@@ -143,7 +158,7 @@ class PointwiseLoss(NamedTuple):
 
     def formula(self, tensors: Tensors) -> Tensor:
         """In torch operators."""
-        kind = KINDS[self.name]
+        kind, tensors = KINDS[self.name], self._raised(tensors)
         values = kind.formula(*tensors[: kind.takes], **({"constant": self.constant} if self.name == "gaussian_nll" else {}))
         weight = tensors[2] if self.weight_in_mean else None
         count = float(values.numel()) if weight is None else weight.to(values.dtype).sum()
@@ -156,6 +171,7 @@ class PointwiseLoss(NamedTuple):
     def _run(self, tensors: Tensors, gradients: tuple[Array, ...]) -> Tensor:
         self.check(tensors)
         KINDS[self.name].check(tensors)
+        tensors = self._raised(tensors)
         x = tensors[0]
         assert x is not None
         storage = storage_of(x, "input")
@@ -172,6 +188,15 @@ class PointwiseLoss(NamedTuple):
         if values is not None:
             return loss_of(values + dtype(self.constant) if self.constant else values)
         return loss_of(rounded(reducer.reduce_sum(value_sum + self.constant * x.numel()), dtype))
+
+    def _raised(self, tensors: Tensors) -> Tensors:
+        """With variances of at least the floor; derivatives pass as if nothing had been raised."""
+        if not self.floor or tensors[2] is None:
+            return tensors
+        raised = tensors[2].clone()
+        with torch.no_grad():
+            raised.clamp_(min=self.floor)
+        return (*tensors[:2], raised, *tensors[3:])
 
     def _placed(self, tensors: Tensors, needed: tuple[bool, ...], built: tuple[Tensor, ...]) -> Tensors:
         """Each gradient where its tensor stands, in that tensor's dtype."""

@@ -4,6 +4,9 @@ from typing import NamedTuple
 
 from torch import Tensor
 
+from xent._check.options import is_whole
+from xent._errors import ArgumentError
+
 
 class RowStats(NamedTuple):
     """Per-row values, each shaped like the rows; all but `rank` can be differentiated."""
@@ -26,6 +29,9 @@ class RowStats(NamedTuple):
         Returns:
             One number in [0, 1]; NaN where no row has a label.
 
+        Raises:
+            ArgumentError: k is no whole number of at least 1.
+
         Example:
             >>> import torch
             >>> import xent.torch as xt
@@ -34,5 +40,7 @@ class RowStats(NamedTuple):
             >>> print(stats.top_k(1).item(), stats.top_k(2).item())
             0.5 1.0
         """
+        if not is_whole(k) or k < 1:
+            raise ArgumentError("k must be a whole number of at least 1", f"found {k!r}", "1 counts the best guess alone.")
         labelled = self.rank >= 0
         return (labelled & (self.rank < k)).sum() / labelled.sum()

@@ -9,9 +9,11 @@ import torch
 from torch import Tensor
 
 from xent._calls.rows import Input
-from xent._errors import DTypeError
+from xent._check.arrays import has_classes
+from xent._errors import DTypeError, ShapeError
 from xent._typing import Array, Storage
 from xent.kernels.cpu.threads import num_threads
+from xent.torch import _buffers as buffers
 
 STORAGE: dict[torch.dtype, Storage] = {
     torch.float32: "float32",
@@ -43,7 +45,16 @@ def numbers_of(tensor: Tensor) -> Array:
 
 def input_of(tensor: Tensor) -> Input:
     """The logits of a call as [..., C, ...] with classes on axis 1, or a single row."""
-    return Input(array_of(tensor), storage_of(tensor, "input"), min(tensor.ndim - 1, 1))
+    storage = storage_of(tensor, "input")
+    has_class_axis(tensor)
+    return Input(array_of(tensor), storage, min(tensor.ndim - 1, 1))
+
+
+def has_class_axis(x: Tensor, name: str = "input") -> None:
+    """At least one class, on axis 1, or on axis 0 of a single row."""
+    if x.ndim == 0:
+        raise ShapeError(f"{name} must have a class axis", "found a single number", "One row is shaped (C,).")
+    has_classes(x.shape[min(x.ndim - 1, 1)], name)
 
 
 def storage_of(tensor: Tensor, name: str) -> Storage:
@@ -53,14 +64,18 @@ def storage_of(tensor: Tensor, name: str) -> Storage:
         raise DTypeError(
             f"{name} must be float16, bfloat16, float32 or float64",
             f"found {tensor.dtype}",
-            f"Were {name} and target swapped? Otherwise {name}.float().",
+            f"Take its real part, or {name}.abs()."
+            if tensor.is_complex()
+            else f"{name}.float(), unless the arguments are swapped.",
         )
     return storage
 
 
 def fresh_like(array: Array) -> Array:
-    """A new array of the same layout. NumPy's large arrays come in huge pages, which PyTorch's on the CPU do not."""
-    return np.empty_like(array, subok=False)
+    """A new array of the same layout."""
+    order = sorted(range(array.ndim), key=lambda axis: -abs(array.strides[axis]))
+    flat = buffers.empty(array.size, array.dtype).reshape([array.shape[axis] for axis in order])
+    return flat.transpose(np.argsort(order)) if order else flat
 
 
 def room_for(given: Input) -> Array:
@@ -83,3 +98,8 @@ def loss_of(value: Any) -> Tensor:
 def stand_in(x: Tensor) -> Tensor:
     """A zero seen in the shape of x, where only the shape is asked for."""
     return torch.zeros((), dtype=x.dtype).expand(x.shape)
+
+
+def loss_dtype(x: Tensor) -> torch.dtype:
+    """Float32, or float64 for float64 input."""
+    return torch.float64 if x.dtype == torch.float64 else torch.float32

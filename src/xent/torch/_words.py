@@ -1,8 +1,6 @@
 """The rules are shared, the remedies are not: what is said of arrays, said of tensors."""
 
 import re
-from collections.abc import Generator
-from contextlib import contextmanager
 
 from xent._errors import XentError
 
@@ -16,19 +14,14 @@ _PHRASES = (
     (r"\bUse binary_cross_entropy\b", "Use binary_cross_entropy_with_logits"),
     (r"for one logit a row, binary_cross_entropy\b", "for one logit a row, binary_cross_entropy_with_logits"),
     (r"probabilities to log_loss", "probabilities to nll_loss as their logarithms"),
+    (r"Is axis the class axis\?", "Is axis 1 the class axis?"),
     (r"Convert it with astype\.", "Convert it with .to(dtype)."),
 )
 
 
-@contextmanager
-def torch_words() -> Generator[None, None, None]:
-    """Errors raised inside name PyTorch's remedies."""
-    try:
-        yield
-    except XentError as error:
-        said = error.remedy
-        for pattern, phrase in _PHRASES:
-            said = re.sub(pattern, phrase, said)
-        if said == error.remedy:
-            raise
-        raise type(error)(error.rule, error.found, said) from None
+def in_torch_words(error: XentError) -> XentError:
+    """The same error with PyTorch's remedies."""
+    said = error.remedy
+    for pattern, phrase in _PHRASES:
+        said = re.sub(pattern, phrase, said)
+    return type(error)(error.rule, error.found, said)

@@ -34,7 +34,7 @@ def divergence_chunk(x, y, factor, v, g, h):
     for j in range(x.shape[0]):
         log_p, t = float(widen(x[j])), float(widen(y[j]))
         log_t = (np.nan if t < 0.0 or t != t else -np.inf) if not t > 0.0 else log_positive(t)
-        v[j] = 0.0 if t == 0.0 else t * (log_t - log_p)
+        v[j] = 0.0 if t == 0.0 and log_p == log_p else t * (log_t - log_p)
         g[j] = g.dtype.type(-factor * t)
         h[j] = h.dtype.type(factor * (log_t + 1.0 - log_p))
 
@@ -46,7 +46,7 @@ def log_divergence_chunk(x, y, factor, v, g, h):
     for j in range(x.shape[0]):
         log_p, log_t = float(widen(x[j])), float(widen(y[j]))
         t = np.exp(log_t)
-        v[j] = 0.0 if t == 0.0 else t * (log_t - log_p)
+        v[j] = 0.0 if t == 0.0 and log_p == log_p else t * (log_t - log_p)
         g[j] = g.dtype.type(-factor * t)
         h[j] = h.dtype.type(factor * (0.0 if t == 0.0 else t * (log_t - log_p + 1.0)))
 

@@ -3,7 +3,8 @@
 import torch
 from torch import Tensor
 
-from xent._errors import ArgumentError, ShapeError
+from xent._check import options
+from xent._errors import ShapeError
 from xent._typing import Empty, Reduction
 from xent.losses.regression import HALF_LOG_TWO_PI
 from xent.torch._arguments import check_same_shape, is_tensor, reduction_of
@@ -189,7 +190,7 @@ def kl_div(
     x, y = is_tensor(input, "input"), is_tensor(target, "target")
     meant = reduction_of(reduction, size_average, reduce, "batchmean")
     if meant == "batchmean":
-        meant, normalizer = ("mean", x.shape[0] or None) if x.ndim else ("sum", None)
+        meant, normalizer = ("mean", normalizer or x.shape[0] or None) if x.ndim else ("sum", None)
     meant, number, divide = normalised(meant, normalizer)
     name = "log_divergence" if log_target else "divergence"
     return divide(run(PointwiseLoss(name, meant, number, empty, backend=backend), (x, y)))
@@ -292,9 +293,10 @@ def gaussian_nll_loss(
     """
     x, y = is_tensor(input, "input"), is_tensor(target, "target")
     meant, number, divide = normalised(reduction_of(reduction, None, None), normalizer)
-    spread = _variance(var, x, eps)
-    constant = HALF_LOG_TWO_PI if full else 0.0
-    return divide(run(PointwiseLoss("gaussian_nll", meant, number, empty, constant, backend=backend), (x, y, spread)))
+    spread = _variance(var, x)
+    constant, floor = HALF_LOG_TWO_PI if full else 0.0, options.number(eps, "eps", 0.0, open_low=True)
+    work = PointwiseLoss("gaussian_nll", meant, number, empty, constant, floor=floor, backend=backend)
+    return divide(run(work, (x, y, spread)))
 
 
 def _expanded(weight: Tensor | None, x: Tensor, name: str) -> Tensor | None:
@@ -311,31 +313,18 @@ def _expanded(weight: Tensor | None, x: Tensor, name: str) -> Tensor | None:
         ) from None
 
 
-def _variance(var: Tensor | float, x: Tensor, eps: float) -> Tensor:
-    """Shaped like the input and at least eps, which no gradient notices."""
-    spread = var if isinstance(var, Tensor) else torch.full_like(x, float(var))
+def _variance(var: Tensor | float, x: Tensor) -> Tensor:
+    """Shaped like the input."""
+    if not isinstance(var, Tensor):
+        var = torch.full_like(x, options.number(var, "var", 0.0))
+    spread = is_tensor(var, "var")
     if spread.shape == x.shape[:-1] and spread.shape != x.shape:
         spread = spread.unsqueeze(-1)
-    fits = spread.shape == x.shape or (
-        spread.ndim == x.ndim and sum(a != b for a, b in zip(spread.shape, x.shape, strict=True)) == 1
-    )
-    if not fits or any(b not in (a, 1) for a, b in zip(x.shape, spread.shape, strict=True)):
+    alike = spread.ndim == x.ndim and all(b in (a, 1) for a, b in zip(x.shape, spread.shape, strict=True))
+    if not alike or sum(a != b for a, b in zip(x.shape, spread.shape, strict=True)) > 1:
         raise ShapeError(
             f"var must have the shape of input, {tuple(x.shape)}",
-            f"found {tuple(spread.shape)}",
+            f"found {tuple(var.shape)}",
             "One number a row is shaped (..., 1), or has no last axis.",
         )
-    if not eps > 0:
-        raise ArgumentError("eps must be > 0", f"found {eps!r}", "1e-6 is the default.")
-    if not (torch.compiler.is_compiling() or torch._C._are_functorch_transforms_active() or spread.is_meta):
-        negative = spread < 0
-        if bool(negative.any()):
-            raise ArgumentError(
-                "var must not be negative",
-                f"found {float(spread[negative].min()):.9g}",
-                "Predict log-variance and pass its exponential.",
-            )
-    raised = spread.clone()
-    with torch.no_grad():
-        raised.clamp_(min=eps)
-    return raised.expand_as(x)
+    return spread.expand_as(x)
