@@ -13,7 +13,7 @@ Array: TypeAlias = npt.NDArray[Any]
 Floats: TypeAlias = npt.NDArray[np.floating[Any]]
 """``...`` of one floating dtype."""
 MatrixNC: TypeAlias = npt.NDArray[Any]
-"""``[N, C]``, C contiguous, in storage dtype (bfloat16 as uint16 bits)."""
+"""``[N, C]``, one of the two contiguous, in storage dtype (bfloat16 as uint16 bits)."""
 RowsN: TypeAlias = npt.NDArray[np.float64]
 """``[N]`` float64: one number a row."""
 PerRow: TypeAlias = float | npt.NDArray[np.float64]

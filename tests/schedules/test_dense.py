@@ -63,10 +63,18 @@ def test_a_row_longer_than_its_step_is_still_a_view() -> None:
         assert np.shares_memory(block.matrix(wide), wide)
 
 
-def test_matrices_end_in_a_contiguous_axis() -> None:
+def test_in_a_matrix_classes_or_rows_lie_side_by_side() -> None:
     for x in arrays((3, 4, 5)).values():
         for block in dense.blocks(x):
-            assert block.matrix(x).strides[1] == 4
+            assert 4 in block.matrix(x).strides
+
+
+def test_rows_of_a_large_image_are_never_copied() -> None:
+    image = np.zeros((2, 3, dense.LARGE_IMAGE), np.float32).transpose(0, 2, 1)
+    found = dense.blocks(image)
+    assert [(block.start, block.stop) for block in found] == [(0, dense.LARGE_IMAGE), (dense.LARGE_IMAGE, 2 * dense.LARGE_IMAGE)]
+    for block in found:
+        assert np.shares_memory(block.matrix(image), image)
 
 
 def test_a_share_of_one_number_for_all_is_that_number() -> None:

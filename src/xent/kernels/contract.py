@@ -31,7 +31,10 @@ class Transform(NamedTuple):
 
 
 class Problem(NamedTuple):
-    """A block of rows whose last axis is contiguous, and everything a kernel needs to know of it."""
+    """A block of rows, and everything a kernel needs to know of it.
+
+    In `logits`, and in the matrices that kernels write, either the classes of a row or the rows of a class lie side by side.
+    """
 
     logits: MatrixNC
     storage: Storage

@@ -18,6 +18,8 @@ BLOCK_BYTES = 4 << 20
 """Logits and statistics of a block: 1 to 9 MB a thread measured alike."""
 ROW_BYTES = 64
 """Statistics, coefficients and value of one row, which outweigh the logits where classes are few."""
+LARGE_IMAGE = 4096
+"""Rows side by side from which they are read so; smaller slices are gathered."""
 
 
 class RowLoss(Protocol):
@@ -79,8 +81,12 @@ class Block(NamedTuple):
     start: int
     stop: int
 
+    def moved(self, outer: int, inner: int) -> "Block":
+        """The same rows of another outer slice."""
+        return Block(slice(outer, outer + 1), self.inner, self.start + outer * inner, self.stop + outer * inner)
+
     def view(self, array: Array) -> Array | None:
-        """The block of [A, B, C] as a matrix [n, C] with a contiguous last axis, if that is a view."""
+        """The block of [A, B, C] as a matrix [n, C] with classes or rows side by side, if that is a view."""
         part = array[self.outer, self.inner] if array.shape[0] > 1 else array[0, self.inner]
         if part.ndim == 2:
             pass
@@ -90,9 +96,9 @@ class Block(NamedTuple):
             part = part[:, 0]
         elif part.strides[0] == part.shape[1] * part.strides[1]:
             part = part.reshape(-1, part.shape[2])
-        good = part.ndim == 2 and part.flags.aligned and part.strides[0] % part.itemsize == 0
-        good = good and (part.shape[1] == 1 or part.strides[1] == part.itemsize)
-        return part if good else None
+        if part.ndim != 2 or not part.flags.aligned or any(step % part.itemsize for step in part.strides):
+            return None
+        return part if part.shape[1] == 1 or part.itemsize in part.strides else None
 
     def matrix(self, array: Array) -> MatrixNC:
         """The same, copied where it must be."""
@@ -113,6 +119,10 @@ Coefficients: TypeAlias = Callable[[RowStatistics, Block], RowCoefficients]
 def blocks(array: Array) -> tuple[Block, ...]:
     """Blocks of about `BLOCK_BYTES` that cover [A, B, C] in order."""
     outer, inner, classes = array.shape
+    if inner >= LARGE_IMAGE and outer > 1 and classes > 1 and array.strides[2] != array.itemsize:
+        # Rows lie side by side within one outer slice alone.
+        parts = (_blocks(1, inner, classes * array.itemsize + ROW_BYTES) for _ in range(outer))
+        return tuple(block.moved(a, inner) for a, part in enumerate(parts) for block in part)
     if outer * inner * (classes * array.itemsize + ROW_BYTES) <= BLOCK_BYTES:
         return (Block(slice(0, outer), slice(0, inner), 0, outer * inner),) if outer * inner else ()
     return tuple(_blocks(outer, inner, classes * array.itemsize + ROW_BYTES))

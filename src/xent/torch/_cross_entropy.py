@@ -16,7 +16,7 @@ from xent.schedules import dense
 from xent.schedules.dense import Block
 from xent.torch import _formula
 from xent.torch._arguments import check_mean, check_target, check_weight
-from xent.torch._engine import Tensors
+from xent.torch._engine import Tensors, times_upstream
 from xent.torch._tensors import array_of, input_of, loss_of, numbers_of, room_for, stand_in, tensor_of
 
 EVERYTHING = Want(entropy=True, rank=True)
@@ -96,11 +96,13 @@ class CrossEntropy(NamedTuple):
         return loss_of(call.reducer.reduce(values, call.given)), (tensor_of(out, call.given.storage), None, None)
 
     def gradients(self, tensors: Tensors, needed: tuple[bool, ...], upstream: tuple[Tensor, ...]) -> Tensors:
-        """With upstream inside, so that half precision is rounded once."""
+        """With upstream inside where half precision must be rounded once; else as what was kept is made, bit for bit."""
         call = self.prepared(tensors)
         out = room_for(call.given)
-        call.gradient_into(out, _per_row(upstream[0], call))
-        return tensor_of(out, call.given.storage), None, None
+        later = self.one_number and out.itemsize > 2
+        call.gradient_into(out, call.reducer.upstream if later else _per_row(upstream[0], call))
+        found: Tensors = (tensor_of(out, call.given.storage), None, None)
+        return times_upstream(found, upstream[0]) if later else found
 
     def formula(self, tensors: Tensors) -> Tensor:
         """In torch operators."""
@@ -125,7 +127,7 @@ class CrossEntropy(NamedTuple):
         x, target, weight = tensors
         assert x is not None
         assert target is not None
-        if target.is_floating_point() and self.ignore_index >= 0:
+        if target.is_floating_point():
             self.check(tensors)
         rest: Any = self[6:]
         given = input_of(x)

@@ -174,8 +174,9 @@ class _Kernels(torch.autograd.Function):
         if torch.is_grad_enabled():
             return (None, *_again(work, saved[: len(needed)], needed, upstream))
         ready, ctx.ready = ctx.ready, None
-        if ready is not None and (scaled := times_upstream(ready, upstream[0])) is not None:
-            return (None, *scaled)
+        # Half precision would be rounded a second time: it is computed anew with upstream inside.
+        if ready is not None and (upstream[0].item() == 1.0 or all(g is None or g.itemsize > 2 for g in ready)):
+            return (None, *times_upstream(ready, upstream[0]))
         with torch_threads():
             return (None, *work.gradients(saved, needed, upstream))
 
@@ -186,14 +187,10 @@ def saves_elsewhere() -> bool:
     return autograd._top_saved_tensors_default_hooks(True) is not None
 
 
-def times_upstream(gradients: Tensors, upstream: Tensor, *, twice_rounded: bool = False) -> Tensors | None:
-    """The gradients times one number, in place; None where half precision would be rounded twice and must not."""
+def times_upstream(gradients: Tensors, upstream: Tensor) -> Tensors:
+    """The gradients times one number, in place."""
     factor = upstream.item()
-    if factor == 1.0:
-        return gradients
-    if not twice_rounded and any(g is not None and g.itemsize == 2 for g in gradients):
-        return None
-    return tuple(None if g is None else g.mul_(factor) for g in gradients)
+    return gradients if factor == 1.0 else tuple(None if g is None else g.mul_(factor) for g in gradients)
 
 
 def _again(work: Work, tensors: Tensors, needed: tuple[bool, ...], upstream: tuple[Tensor, ...]) -> Tensors:

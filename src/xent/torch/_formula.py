@@ -149,15 +149,20 @@ def reduced(values: Tensor, weight_sum: Tensor | float, reduction: str, normaliz
     """None, sum, or mean: Σ values over the weight or the normalizer; over nothing as ``empty`` says, with gradient 0."""
     if reduction == "none":
         return values
-    total = values.sum()
+    total = summed(values)
     if reduction == "sum":
-        return total
+        return total.to(values.dtype)
     if normalizer is not None:
-        return total / normalizer
+        return (total / normalizer).to(values.dtype)
     weight = torch.as_tensor(weight_sum, dtype=total.dtype, device=total.device)
     nothing = weight == 0
     over_nothing = total.new_full((), 0.0 if empty == "zero" else math.nan)
-    return torch.where(nothing, over_nothing, total / weight.masked_fill(nothing, 1.0))
+    return torch.where(nothing, over_nothing, total / weight.masked_fill(nothing, 1.0)).to(values.dtype)
+
+
+def summed(values: Tensor) -> Tensor:
+    """Sum in float64, where the device has it."""
+    return values.sum() if values.device.type == "mps" else values.sum(dtype=torch.float64)
 
 
 def weight_sum(rows: Rows) -> Tensor | float:
@@ -166,7 +171,7 @@ def weight_sum(rows: Rows) -> Tensor | float:
         return float(rows.surprisal.numel())
     if rows.weight is None:
         return rows.counted.sum()
-    return torch.where(rows.counted, rows.weight, rows.weight.new_zeros(())).sum()
+    return summed(torch.where(rows.counted, rows.weight, rows.weight.new_zeros(())))
 
 
 def _from(z: Tensor, place: Tensor, dim: int) -> Tensor:

@@ -74,6 +74,4 @@ class _InPlace(torch.autograd.Function):
                 "a second derivative was asked for" if ready is not None else "a second backward pass was asked for",
                 "The logits it would need are gone: leave inplace out.",
             )
-        scaled = times_upstream((ready,), upstream[0], twice_rounded=True)
-        assert scaled is not None
-        return None, scaled[0], None, None
+        return None, *times_upstream((ready, None, None), upstream[0])

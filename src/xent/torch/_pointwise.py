@@ -126,8 +126,10 @@ class PointwiseLoss(NamedTuple):
     def check_values(self, tensors: Tensors) -> None:
         """As the loss's domain says."""
         KINDS[self.name].check(tensors)
-        count = tensors[0].numel() if tensors[0] is not None else 0
-        Reducer.checked(self.reduction, float(count), self.normalizer, self.empty)
+        x, weight = tensors[0], tensors[2] if self.weight_in_mean else None
+        assert x is not None
+        count = float(x.numel()) if weight is None else float(weight.sum())
+        Reducer.checked(self.reduction, count, self.normalizer, self.empty)
 
     def value(self, tensors: Tensors) -> Tensor:
         """By kernels."""

@@ -84,6 +84,22 @@ def _place(matrix: MatrixNC) -> tuple[int, int]:
     return address_of(known), matrix.strides[0]
 
 
+def _spread(matrix: MatrixNC) -> tuple[int, int, int]:
+    """The same, and bytes from class to class."""
+    return *_place(matrix), matrix.strides[1] if matrix.shape[1] > 1 else matrix.itemsize
+
+
+def _together(matrix: MatrixNC) -> MatrixNC:
+    """With the classes of a row side by side: itself, or a copy."""
+    return matrix if matrix.strides[1] == matrix.itemsize or matrix.shape[1] == 1 else np.ascontiguousarray(matrix)
+
+
+def _turned(problem: Problem) -> Problem:
+    """The problem as long rows want it."""
+    probs = None if problem.target_probs is None else _together(problem.target_probs)
+    return problem._replace(logits=_together(problem.logits), target_probs=probs)
+
+
 def _bend(transform: Transform) -> tuple[float, float] | None:
     """Scale and soft cap (-1: none) as compiled code takes them, or None for plain logits."""
     return None if transform.plain else (float(transform.scale), -1.0 if transform.softcap is None else float(transform.softcap))
@@ -137,10 +153,12 @@ class NumbaKernel:
 
     def statistics(self, problem: Problem, want: Want) -> RowStatistics:
         """The statistics of every row."""
+        more_wanted = want.smooth or want.entropy or want.rank
+        problem = _turned(problem) if more_wanted or not _is_short(problem) else problem
         core = self._core(problem)
         target = None if problem.target_probs is None else self._target_sums(problem, core, want)
         smooth = entropy = rank = None
-        if want.smooth or want.entropy or want.rank:
+        if more_wanted:
             more = self._extras(problem, self._long_core(problem) if _is_short(problem) else core, want)
             smooth = more[long_rows.SMOOTH] if want.smooth else None
             entropy = more[long_rows.ENTROPY] if want.entropy else None
@@ -159,6 +177,11 @@ class NumbaKernel:
 
     def gradient(self, problem: Problem, rows: RowStatistics, coefficients: RowCoefficients, out: MatrixNC) -> None:
         """The gradient with respect to the logits, into out."""
+        if (goal := _together(out)) is not out:
+            self.gradient(problem, rows, coefficients, goal)
+            out[...] = goal
+            return
+        problem = _turned(problem)
         count, classes = problem.logits.shape
         head = (_LIKE[problem.storage], *_place(problem.logits), *_place(out), classes)
         entropy = np.zeros(count) if rows.entropy is None else rows.entropy
@@ -177,6 +200,18 @@ class NumbaKernel:
             return rows
         count, classes = problem.logits.shape
         storage, known = problem.storage, _packed(coefficients, count)
+        tiled = _is_short(problem) and problem.class_vector is None
+        if not tiled and (goal := _together(out)) is not out:
+            found = self.statistics_and_gradient(problem, want, coefficients, goal)
+            out[...] = goal
+            return found
+        if tiled:
+            result = np.empty((3, count))
+            places = (*_spread(problem.logits), *_spread(out))
+            tile = _tile(storage, classes)
+            short_rows.fused(_LIKE[storage], *places, classes, _indices(problem), known, *tile, result)
+            return RowStatistics(result[long_rows.PEAK], result[long_rows.EXCESS], result[long_rows.SURPRISAL])
+        problem = _turned(problem)
         head = (_LIKE[storage], *_place(problem.logits), *_place(out), classes, _indices(problem), known)
         if problem.target_probs is not None or problem.class_vector is not None:
             result = np.empty((6, count))
@@ -184,21 +219,23 @@ class NumbaKernel:
             fused.full(*head, *target, _spare(storage, classes), _scratch(storage), result)
             return _full_statistics(problem, want, result)
         result = np.empty((3, count))
-        if _is_short(problem):
-            short_rows.fused(*head, *_tile(storage, classes), result)
-        else:
-            fused.simple(*head, _spare(storage, classes), _scratch(storage), result)
+        fused.simple(*head, _spare(storage, classes), _scratch(storage), result)
         surprisal = np.zeros(count) if problem.target is None else result[long_rows.SURPRISAL]
         return RowStatistics(result[long_rows.PEAK], result[long_rows.EXCESS], surprisal)
 
     def log_probs(self, problem: Problem, out: MatrixNC) -> None:
         """``z − lse`` into out."""
+        if (goal := _together(out)) is not out:
+            self.log_probs(problem, goal)
+            out[...] = goal
+            return
+        problem = _turned(problem)
         head = (_LIKE[problem.storage], *_place(problem.logits), *_place(out), out.shape[1])
         long_rows.log_probs(*head, _bend(problem.transform), len(out), _scratch(problem.storage))
 
     def measure(self, values: MatrixNC, storage: Storage) -> RowMeasure:
         """Sum, least and greatest of each row."""
-        result = np.empty((3, len(values)))
+        values, result = _together(values), np.empty((3, len(values)))
         long_rows.measure(_LIKE[storage], *_place(values), values.shape[1], _scratch(storage), result)
         return RowMeasure(*result)
 
@@ -211,7 +248,7 @@ class NumbaKernel:
         if not _is_short(problem):
             return self._long_core(problem)
         result, classes = np.empty((3, len(problem.logits))), problem.logits.shape[1]
-        head = (_LIKE[problem.storage], *_place(problem.logits), classes)
+        head = (_LIKE[problem.storage], *_spread(problem.logits), classes)
         short_rows.statistics(*head, _indices(problem), *_tile(problem.storage, classes), result)
         return result
 

@@ -19,6 +19,7 @@ from xent.kernels.cpu.lanes import LANES, scale_run, sum_run
 from xent.kernels.cpu.memory import lane, loose, part, place, row_at
 from xent.kernels.cpu.rows import EXCESS, PEAK, SURPRISAL
 from xent.kernels.cpu.simd import EXACT, INTO, extent, floor_of, full_width, greatest, log_plus, magic, whole_halvings
+from xent.kernels.cpu.storage import narrow, widen
 from xent.kernels.cpu.visit import HEADROOM, shift_for
 
 WIDEST = 128
@@ -40,9 +41,15 @@ def scratch(dtype: type, classes: int) -> tuple[Array, Array]:
 
 
 @njit(**INTO)
-def load(like, address, stride, classes, count, z):
-    """A tile's logits one row behind the other; rows beyond the last hold zeros."""
-    if stride == classes * like.itemsize:
+def load(like, address, stride, step, classes, count, z):
+    """A tile's logits one row behind the other, wherever rows and classes lie; rows beyond the last hold zeros."""
+    if step != like.itemsize:
+        # Classes lie apart and rows side by side, as in images: turned in the nearest cache, which moves no byte twice.
+        for j in range(classes):
+            side = row_at(like, address + j * step, count)
+            for r in range(count):
+                z[r * classes + j] = z.dtype.type(widen(side[r]))
+    elif stride == classes * like.itemsize:
         copied(row_at(like, address, count * classes), z)
     else:
         for r in range(count):
@@ -52,12 +59,12 @@ def load(like, address, stride, classes, count, z):
 
 
 @njit(**INTO)
-def logits_of(like, address, stride, classes, count, tile):
+def logits_of(like, address, stride, step, classes, count, tile):
     """A tile's logits: where they lie if that is one run of the computing dtype, else loaded."""
-    if like.itemsize == tile.itemsize and stride == classes * like.itemsize and count == TILE:
+    if like.itemsize == tile.itemsize and stride == classes * like.itemsize and step == like.itemsize and count == TILE:
         return row_at(tile, address, classes * TILE)
     z = part(lane(tile, 0), 0, classes * TILE)
-    load(like, address, stride, classes, count, z)
+    load(like, address, stride, step, classes, count, z)
     return z
 
 
@@ -127,9 +134,9 @@ def alone(z, t):
 
 
 @njit(**INTO)
-def summed(like, address, stride, classes, goals, tile, lanes, begin, out) -> Any:
+def summed(like, address, stride, step, classes, goals, tile, lanes, begin, out) -> Any:
     """A tile's exponentials without the targets', their sums, and in out the rows' statistics; whether some row is odd."""
-    z, e = logits_of(like, address, stride, classes, goals.shape[0], tile), part(lane(tile, 1), 0, classes * TILE)
+    z, e = logits_of(like, address, stride, step, classes, goals.shape[0], tile), part(lane(tile, 1), 0, classes * TILE)
     exponentials_of(z, e, classes)
     odd = set_targets_aside(z, e, classes, goals, lanes)
     sum_others(e, classes, lanes)
@@ -154,13 +161,13 @@ def put_odd(z, classes, goals, lanes, begin, out):
 
 
 @kernel
-def statistics(like, address, stride, classes, target, tile, lanes, out):
+def statistics(like, address, stride, step, classes, target, tile, lanes, out):
     """Into out [3, N]: the target's logit and lse less it, or peak and excess where it is faint; surprisal; 0 where ignored."""
     full_width()
     tile, lanes, out, target = loose(tile), loose(lanes), loose(out), part(target, 0, target.shape[0])
     for begin in range(0, out.shape[1], TILE):
         goals = part(target, begin, min(begin + TILE, out.shape[1]))
-        summed(like, address + begin * stride, stride, classes, goals, tile, lanes, begin, out)
+        summed(like, address + begin * stride, stride, step, classes, goals, tile, lanes, begin, out)
 
 
 @njit(**INTO)
@@ -197,9 +204,14 @@ def build(e, classes, goals, lanes, odd, g):
 
 
 @njit(**INTO)
-def save(like, g, classes, count, address, stride):
+def save(like, g, classes, count, address, stride, step):
     """A tile's gradient where it goes."""
-    if stride == classes * like.itemsize:
+    if step != like.itemsize:
+        for j in range(classes):
+            side = row_at(like, address + j * step, count)
+            for r in range(count):
+                side[r] = narrow(g[r * classes + j], side)
+    elif stride == classes * like.itemsize:
         store(g, row_at(like, address, count * classes))
     else:
         for r in range(count):
@@ -207,13 +219,14 @@ def save(like, g, classes, count, address, stride):
 
 
 @kernel
-def fused(like, address, stride, out_address, out_stride, classes, target, known, tile, lanes, out):
+def fused(like, address, stride, step, out_address, out_stride, out_step, classes, target, known, tile, lanes, out):
     """Statistics of every row into out [3, N], and the gradient ``(a + b)·p − b·onehot``; known [3, N or 1] begins with a, b."""
     full_width()
     tile, lanes, out, target = loose(tile), loose(lanes), loose(out), part(target, 0, target.shape[0])
     for begin in range(0, out.shape[1], TILE):
         goals = part(target, begin, min(begin + TILE, out.shape[1]))
-        odd = summed(like, address + begin * stride, stride, classes, goals, tile, lanes, begin, out)
+        odd = summed(like, address + begin * stride, stride, step, classes, goals, tile, lanes, begin, out)
         factors(known, begin, lanes, goals.shape[0])
         build(part(lane(tile, 1), 0, tile.shape[1]), classes, goals, lanes, odd, part(lane(tile, 0), 0, tile.shape[1]))
-        save(like, part(lane(tile, 0), 0, tile.shape[1]), classes, goals.shape[0], out_address + begin * out_stride, out_stride)
+        built, goal = part(lane(tile, 0), 0, tile.shape[1]), out_address + begin * out_stride
+        save(like, built, classes, goals.shape[0], goal, out_stride, out_step)

@@ -303,14 +303,13 @@ def _expanded(weight: Tensor | None, x: Tensor, name: str) -> Tensor | None:
     """Shaped like the input, or like its last axis; PyTorch defines these weights as expanding."""
     if weight is None or is_tensor(weight, name).shape in (x.shape, x.shape[-1:]):
         return weight
-    try:
+    if weight.ndim <= x.ndim and all(b in (a, 1) for a, b in zip(x.shape[::-1], weight.shape[::-1], strict=False)):
         return weight.expand_as(x)
-    except RuntimeError:
-        raise ShapeError(
-            f"{name} must expand to the shape of input, {tuple(x.shape)}",
-            f"found {tuple(weight.shape)}",
-            "Weights line up with the last axes; an axis of length 1 is repeated.",
-        ) from None
+    raise ShapeError(
+        f"{name} must expand to the shape of input, {tuple(x.shape)}",
+        f"found {tuple(weight.shape)}",
+        "Weights line up with the last axes; an axis of length 1 is repeated.",
+    )
 
 
 def _variance(var: Tensor | float, x: Tensor) -> Tensor:

@@ -255,3 +255,29 @@ class GaussianNLLLoss(Extras, nn.GaussianNLLLoss):
         """The loss of [...] means and variances at [...] targets."""
         reduction: Any = self.reduction
         return functional.gaussian_nll_loss(input, target, var, full=self.full, eps=self.eps, reduction=reduction, **self.extras)
+
+
+class LogSigmoid(nn.LogSigmoid):
+    """Logarithm of the probability of "yes", in nats below 0, in place of `torch.nn.LogSigmoid`.
+
+    ``log σ(x) = −log(1 + e^−x)``
+
+    Returns:
+        From a call: log-probabilities in the shape and dtype of the input.
+
+    Raises:
+        XentError: as `xent.torch.logsigmoid`.
+
+    Example:
+        >>> import torch
+        >>> import xent.torch as xt
+        >>> print(f"{xt.LogSigmoid()(torch.zeros(1)).item():.4f}")
+        -0.6931
+
+    References:
+        docs/derivations/sigmoid-cross-entropy.md.
+    """
+
+    def forward(self, input: Tensor) -> Tensor:
+        """Log-probabilities of [...] log-odds."""
+        return functional.logsigmoid(input)
