@@ -10,8 +10,9 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 
 from bench import machine, publish, report
 from bench.measure import Effort
-from bench.problems import FACTORS, ROWS, WORKLOADS
+from bench.problems import ALL, FACTORS, ROWS
 from bench.run import Plan, Result, Tell, run, run_first_calls
+from bench.training import training_step
 
 QUICK = Plan(factors=(1.0,), effort=Effort(least=3, most=5, budget_s=1.0))
 WHOLE = Plan(factors=FACTORS, effort=Effort())
@@ -46,10 +47,12 @@ def arguments(given: Sequence[str]) -> argparse.Namespace:
 
 def measure(rows: Sequence[str], plan: Plan, console: Console) -> list[Result]:
     """Run the rows named, showing what is being done."""
-    chosen = [workload for workload in WORKLOADS if workload.row in rows]
+    chosen = [workload for workload in ALL if workload.row in rows]
     columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn())
     with Progress(*columns, console=console) as progress:
-        task = progress.add_task("", total=sum(len(plan.sizes(workload)) for workload in chosen) + ("P9" in rows))
+        task = progress.add_task(
+            "", total=sum(len(plan.sizes(workload)) for workload in chosen) + ("P9" in rows) + ("LM" in rows)
+        )
         results = []
         for workload in chosen:
             for factor in plan.sizes(workload):
@@ -58,6 +61,9 @@ def measure(rows: Sequence[str], plan: Plan, console: Console) -> list[Result]:
                 progress.advance(task)
         if "P9" in rows:
             results += run_first_calls(tell=_tell(progress, task, "P9"))
+            progress.advance(task)
+        if "LM" in rows:
+            results.append(training_step(plan.effort, _tell(progress, task, "LM")))
             progress.advance(task)
         progress.update(task, description="done")
     return results

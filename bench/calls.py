@@ -7,6 +7,7 @@ from typing import Any
 import numpy as np
 
 import xent
+from bench import torch_calls
 from bench.inputs import Inputs
 from bench.problems import Workload
 
@@ -16,6 +17,8 @@ Call = Callable[[], Any]
 
 def ours(workload: Workload, inputs: Inputs, backend: str | None = None) -> Call:
     """The public function on these inputs."""
+    if workload.door == "torch":
+        return torch_calls.call("xent.torch", workload.function, workload, inputs, backend=backend)
     options: dict[str, Any] = {**dict(workload.options), "backend": backend}
     if workload.weighted:
         options["weight"] = inputs.weight

@@ -10,6 +10,7 @@ from bench.calls import ours
 from bench.inputs import Inputs
 from bench.problems import Workload
 from bench.threads import spread
+from bench.torch_calls import array
 
 LOSS_RTOL = 2e-5
 CHUNK = 1 << 20
@@ -51,15 +52,11 @@ def _truth(workload: Workload, inputs: Inputs) -> Any:
     # PyTorch's own mean of float16 or bfloat16 losses is off by up to a percent: the truth is its float32.
     wide = replace(inputs, logits=inputs.logits.astype(np.float32))
     loss, gradient = peers.theirs(workload, wide)()
-    return loss, _plain(gradient).astype(inputs.logits.dtype)
+    return loss, array(gradient).astype(inputs.logits.dtype)
 
 
 def _parts(result: Any, with_grad: bool) -> list[np.ndarray]:
-    return [_plain(part) for part in (result if with_grad else (result,))]
-
-
-def _plain(value: Any) -> np.ndarray:
-    return np.asarray(value.detach().numpy() if hasattr(value, "detach") else value)
+    return [array(part) for part in (result if with_grad else (result,))]
 
 
 def _scalar(x: float, y: float) -> str | None:

@@ -1,5 +1,6 @@
 """The arrays of a workload, the same in every process."""
 
+import math
 from dataclasses import dataclass
 
 import numpy as np
@@ -37,7 +38,7 @@ def dtype_of(name: str) -> np.dtype:
 def make(workload: Workload) -> Inputs:
     """Standard normal logits (probabilities for `log_loss`), and what the workload needs beside them."""
     generator = np.random.default_rng(20250101)
-    shape, dtype = (workload.rows, workload.classes), dtype_of(workload.dtype)
+    shape, dtype = workload.array_shape, dtype_of(workload.dtype)
     probs = workload.function == "log_loss"
     logits = _distributions(generator, shape) if probs else _normals(generator, shape, dtype)
     weight = generator.uniform(0.5, 2.0, workload.classes).astype(np.float32) if workload.weighted else None
@@ -45,9 +46,9 @@ def make(workload: Workload) -> Inputs:
 
 
 def _target(workload: Workload, generator: np.random.Generator) -> np.ndarray | None:
-    shape = (workload.rows, workload.classes)
+    shape = workload.array_shape
     if workload.target == "index":
-        return generator.integers(0, workload.classes, workload.rows)
+        return generator.integers(0, workload.classes, (workload.rows, *workload.image))
     if workload.target == "probabilities":
         return _distributions(generator, shape)
     if workload.target == "numbers":
@@ -57,15 +58,15 @@ def _target(workload: Workload, generator: np.random.Generator) -> np.ndarray | 
     return None
 
 
-def _pool(generator: np.random.Generator, shape: tuple[int, int]) -> np.ndarray:
-    return generator.standard_normal(min(POOL, shape[0] * shape[1]), np.float32)
+def _pool(generator: np.random.Generator, shape: tuple[int, ...]) -> np.ndarray:
+    return generator.standard_normal(min(POOL, math.prod(shape)), np.float32)
 
 
-def _normals(generator: np.random.Generator, shape: tuple[int, int], dtype: np.dtype) -> np.ndarray:
+def _normals(generator: np.random.Generator, shape: tuple[int, ...], dtype: np.dtype) -> np.ndarray:
     return _repeated(_pool(generator, shape).astype(dtype), shape)
 
 
-def _distributions(generator: np.random.Generator, shape: tuple[int, int]) -> np.ndarray:
+def _distributions(generator: np.random.Generator, shape: tuple[int, ...]) -> np.ndarray:
     numbers = _repeated(np.exp(_pool(generator, shape)), shape)
 
     def normalise(rows: np.ndarray) -> None:
@@ -75,8 +76,8 @@ def _distributions(generator: np.random.Generator, shape: tuple[int, int]) -> np
     return numbers
 
 
-def _repeated(pool: np.ndarray, shape: tuple[int, int]) -> np.ndarray:
-    flat = np.empty(shape[0] * shape[1], pool.dtype)
+def _repeated(pool: np.ndarray, shape: tuple[int, ...]) -> np.ndarray:
+    flat = np.empty(math.prod(shape), pool.dtype)
 
     def fill(start: int) -> None:
         flat[start : start + pool.size] = pool[: flat.size - start]

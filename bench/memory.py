@@ -32,7 +32,7 @@ def available_bytes() -> int | None:
 
 def too_large(workload: Workload) -> str | None:
     """Why the workload does not fit this machine; None if it does."""
-    need, available = NEEDED_MATRICES * 4 * workload.rows * workload.classes, available_bytes()
+    need, available = NEEDED_MATRICES * 4 * workload.numbers, available_bytes()
     if available is None or need < available:
         return None
     return f"needs about {need / 2**30:.0f} GiB, {available / 2**30:.0f} are free"

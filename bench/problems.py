@@ -1,5 +1,6 @@
 """The workloads, as data: a row of the table each, with its peer and its goal."""
 
+import math
 from dataclasses import dataclass, replace
 from typing import Literal
 
@@ -32,6 +33,10 @@ class Workload:
     target: Target = "index"
     options: tuple[tuple[str, float], ...] = ()
     weighted: bool = False
+    door: Literal["numpy", "torch"] = "numpy"
+    """Whether it is a function of `xent`, or of `xent.torch` with its backward pass into a fresh gradient."""
+    image: tuple[int, ...] = ()
+    """Axes after the classes: logits [rows, classes, ...]."""
     fresh: bool = False
     """Whether the gradient is a fresh array; otherwise ``out=`` names a buffer."""
     touched: int = 2
@@ -40,7 +45,7 @@ class Workload:
     @property
     def with_grad(self) -> bool:
         """Whether the call returns the gradient too."""
-        return self.function.endswith("_and_grad")
+        return self.door == "torch" or self.function.endswith("_and_grad")
 
     @property
     def work(self) -> str:
@@ -50,17 +55,27 @@ class Workload:
         details += ["soft targets"] if self.target == "probabilities" and self.function.startswith("cross") else []
         details += ["fresh gradient"] if self.fresh else []
         details += [self.dtype] if self.dtype != "float32" else []
-        return ", ".join([self.function, *details])
+        return ", ".join([f"xt.{self.function} + backward" if self.door == "torch" else self.function, *details])
 
     @property
     def shape(self) -> str:
         """``rows×classes``."""
-        return f"{self.rows}×{self.classes}"
+        return "×".join(map(str, self.array_shape))
+
+    @property
+    def array_shape(self) -> tuple[int, ...]:
+        """The logits' shape."""
+        return (self.rows, self.classes, *self.image)
+
+    @property
+    def numbers(self) -> int:
+        """How many logits there are."""
+        return math.prod(self.array_shape)
 
     @property
     def logits_bytes(self) -> int:
         """What a copy moves: read once, written once."""
-        return self.rows * self.classes * (2 if self.dtype.endswith("float16") else 4)
+        return self.numbers * (2 if self.dtype.endswith("float16") else 4)
 
     def scaled(self, factor: float) -> "Workload":
         """The same with so many times the rows."""
@@ -129,9 +144,33 @@ WORKLOADS: tuple[Workload, ...] = (
     Workload(row="P7", function="cross_entropy_and_grad", rows=64, classes=10, peer=CE, goal=Goal(most_s=20e-6)),
 )
 
+AUTOGRAD: tuple[Workload, ...] = (
+    *(replace(_half(dtype), function="cross_entropy", door="torch") for dtype in ("bfloat16", "float16")),
+    *(
+        replace(workload, function=workload.peer.partition(" ")[2], door="torch")
+        for workload in WORKLOADS
+        if workload.row == "P5"
+    ),
+    Workload(row="P7", function="cross_entropy", door="torch", rows=64, classes=10, peer=CE, goal=Goal(least_speedup=0.9)),
+    *(
+        Workload(row="P8", function="cross_entropy", door="torch", rows=n, classes=c, peer=CE, goal=Goal(least_speedup=7))
+        for n, c in LARGE
+    ),
+    *(
+        Workload(row="P8", function="cross_entropy", door="torch", rows=n, classes=c, peer="torch.compile cross_entropy")
+        for n, c in LARGE
+    ),
+    *(
+        Workload(row="P8", function="cross_entropy", door="torch", rows=8, classes=21, image=(512, 512), peer=peer)
+        for peer in (CE, "torch.compile cross_entropy")
+    ),
+)
+"""Loss and backward pass through PyTorch's autograd."""
+
 FIRST_CALL_SHAPES = ((64, 10), (64, 1000))
 """P9: the first call of a process, on a short row and on a long one."""
 FIRST_CALL_GOAL, WARM_CALL_GOAL = Goal(most_s=5.0), Goal(most_s=0.5)
 
-ROWS = (*dict.fromkeys(workload.row for workload in WORKLOADS), "P9")
+ALL = tuple(sorted((*WORKLOADS, *AUTOGRAD), key=lambda workload: workload.row))
+ROWS = (*dict.fromkeys(workload.row for workload in ALL), "P9", "LM")
 """The names of the rows, in order."""

@@ -108,7 +108,7 @@ def run(workload: Workload, factor: float, plan: Plan, tell: Tell = lambda _: No
         "peer_name": scaled.peer,
         "remark": absent or "",
         "touched_bytes": scaled.touched * scaled.logits_bytes,
-        "numbers": scaled.rows * scaled.classes,
+        "numbers": scaled.numbers,
     }
     if reason := plan.leaves_out(scaled) or memory.too_large(scaled) or _unreadable(scaled):
         return Result(**{**blank, "remark": reason})

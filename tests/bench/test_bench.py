@@ -19,8 +19,9 @@ from bench.calls import ours
 from bench.inputs import make
 from bench.machine import Limits
 from bench.measure import Effort, Timing, interleaved
-from bench.problems import ROWS, WORKLOADS, Goal, Workload
+from bench.problems import ALL, ROWS, WORKLOADS, Goal, Workload
 from bench.run import Plan, Result, run
+from bench.training import training_step
 
 ONCE = Plan((1.0,), Effort(least=1, most=1, budget_s=0.0), with_memory=False, backend="reference")
 PLAIN = replace(WORKLOADS[0], rows=5, classes=7)
@@ -41,9 +42,12 @@ def a_report(*results: Result) -> publish.Report:
     return publish.Report("abc1234", "2025-01-01", machine.describe(), LIMITS, results)
 
 
-@pytest.mark.parametrize("workload", WORKLOADS, ids=named)
+@pytest.mark.filterwarnings("ignore:.torch.jit.script_method. is deprecated:DeprecationWarning")
+@pytest.mark.parametrize("workload", ALL, ids=named)
 def test_every_workload_agrees_with_its_peer_and_is_timed(workload: Workload) -> None:
-    result = run(replace(workload, rows=5, classes=min(workload.classes, 7)), 1.0, ONCE)
+    backend = ONCE.backend if workload.door == "numpy" else None
+    small = replace(workload, rows=5, classes=min(workload.classes, 7), image=workload.image and (3, 4))
+    result = run(small, 1.0, replace(ONCE, backend=backend))
     assert not result.wrong
     assert not result.remark
     assert all(timing.median_s > 0 for timing in (result.xent, result.peer, result.copy))
@@ -51,8 +55,15 @@ def test_every_workload_agrees_with_its_peer_and_is_timed(workload: Workload) ->
     assert result.speedup > 0
 
 
+def test_the_training_step_is_the_same_with_both_losses_and_is_timed() -> None:
+    result = training_step(ONCE.effort)
+    assert not result.wrong
+    assert not result.remark
+    assert result.speedup > 0
+
+
 def test_rows_are_those_of_the_goals() -> None:
-    assert ROWS == ("P1", "P2", "P3", "P4", "P5", "P6", "P7", "P9")
+    assert ROWS == ("P1", "P2", "P3", "P4", "P5", "P6", "P7", "P8", "P9", "LM")
 
 
 def test_a_missing_peer_is_said_and_truth_is_the_reference(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -247,7 +258,7 @@ def test_a_refusal_ends_the_command_before_it_measures(monkeypatch: pytest.Monke
     assert "Nothing written" in capsys.readouterr().err
 
 
-@pytest.mark.parametrize("given", [["P8"], ["--write", "P1"], ["--write", "--quick"]])
+@pytest.mark.parametrize("given", [["P99"], ["--write", "P1"], ["--write", "--quick"]])
 def test_senseless_arguments_are_refused(given: list[str], capsys: pytest.CaptureFixture) -> None:
     with pytest.raises(SystemExit) as stopped:
         arguments(given)

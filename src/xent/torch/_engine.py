@@ -96,7 +96,7 @@ def by_formula(work: Work, tensors: Tensors) -> Outputs:
     """The formula, after what can be checked: nothing can be read under a transform, while recording, or without data."""
     work.check(tensors)
     if readable(tensors):
-        work.check_values(tensors)
+        work.check_values(tuple(None if t is None else t.detach() for t in tensors))
     return work.formula(tensors)
 
 

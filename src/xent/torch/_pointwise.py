@@ -171,6 +171,7 @@ class PointwiseLoss(NamedTuple):
         return torch.ops.xent.pointwise(*tensors, *(None,) * (4 - len(tensors)), *self)
 
     def _run(self, tensors: Tensors, gradients: tuple[Array, ...]) -> Tensor:
+        tensors = tuple(None if t is None else t.detach() for t in tensors)
         self.check(tensors)
         KINDS[self.name].check(tensors)
         tensors = self._raised(tensors)
