@@ -1,7 +1,5 @@
 """Tensors as NumPy sees them and back, without a copy: bfloat16 as the bits that kernels read."""
 
-from collections.abc import Generator
-from contextlib import contextmanager
 from typing import Any
 
 import numpy as np
@@ -12,7 +10,7 @@ from xent._calls.rows import Input
 from xent._check.arrays import has_classes
 from xent._errors import DTypeError, ShapeError
 from xent._typing import Array, Storage
-from xent.kernels.cpu.threads import num_threads
+from xent.kernels.cpu.threads import ThreadsOf
 from xent.torch import _buffers as buffers
 
 STORAGE: dict[torch.dtype, Storage] = {
@@ -23,11 +21,9 @@ STORAGE: dict[torch.dtype, Storage] = {
 }
 
 
-@contextmanager
-def torch_threads() -> Generator[None, None, None]:
+def torch_threads() -> ThreadsOf:
     """Compute on as many threads as `torch.set_num_threads` says."""
-    with num_threads(torch.get_num_threads()):
-        yield
+    return ThreadsOf(torch.get_num_threads())
 
 
 def array_of(tensor: Tensor) -> Array:
@@ -73,6 +69,8 @@ def storage_of(tensor: Tensor, name: str) -> Storage:
 
 def fresh_like(array: Array) -> Array:
     """A new array of the same layout."""
+    if array.nbytes < buffers.LEAST_BYTES:
+        return np.empty_like(array)
     order = sorted(range(array.ndim), key=lambda axis: -abs(array.strides[axis]))
     flat = buffers.empty(array.size, array.dtype).reshape([array.shape[axis] for axis in order])
     return flat.transpose(np.argsort(order)) if order else flat

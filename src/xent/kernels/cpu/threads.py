@@ -6,9 +6,9 @@ two Python threads compute at once. Kernels release the GIL instead, and any thr
 
 import os
 import threading
-from collections.abc import Callable, Generator, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor, wait
-from contextlib import contextmanager, suppress
+from contextlib import suppress
 from numbers import Integral
 from typing import Any, TypeVar
 
@@ -64,14 +64,22 @@ def set_num_threads(count: int | None) -> None:
     _chosen = None if count is None else _counted(count, "num_threads")
 
 
-@contextmanager
-def num_threads(count: int) -> Generator[None, None, None]:
+class ThreadsOf:
     """So many threads for what the calling thread computes inside: a framework's own setting, where one is in charge."""
-    before, _inside.threads = getattr(_inside, "threads", None), count
-    try:
-        yield
-    finally:
-        _inside.threads = before
+
+    __slots__ = ("before", "count")
+
+    def __init__(self, count: int) -> None:
+        self.count = count
+
+    def __enter__(self) -> None:
+        """Set it, for this thread alone."""
+        self.before = getattr(_inside, "threads", None)
+        _inside.threads = self.count
+
+    def __exit__(self, *_: object) -> None:
+        """Return to what held before."""
+        _inside.threads = self.before
 
 
 def for_each(work: Callable[[Item], None], items: Iterable[Item]) -> None:
