@@ -81,13 +81,13 @@ class Target(NamedTuple):
         return self.indices >= 0 if self.indices is not None and self.ignored else None
 
 
-def read_target(target: Any, given: Input, ignore_index: int) -> Target:
-    """The second argument: its kind decided by dtype and shape alone."""
+def read_target(target: Any, given: Input, ignore_index: int, given_as: str | None = None) -> Target:
+    """The second argument: its kind decided by dtype and shape alone; `given_as` names a dtype that NumPy has not."""
     array = as_array(target, "target")
     if is_indices(array, given.array.shape, given.axis):
         indices, ignored = labels(array, given.classes, ignore_index)
         return Target(indices, None, ignored)
-    given_as = array.dtype.name if array.dtype.name in ROUNDING_UNIT else "float64"
+    given_as = given_as or (array.dtype.name if array.dtype.name in ROUNDING_UNIT else "float64")
     if array.dtype.name not in ("float32", "float64") or not array.dtype.isnative:
         array = array.astype(np.float32 if array.dtype.itemsize == 2 else np.float64)
     return Target(None, given.matrix(array), dtype=given_as)

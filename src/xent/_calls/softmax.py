@@ -100,10 +100,10 @@ def prepare(logits: Any, target: Any, o: Options) -> Call:
     return prepared(_rows.read_input(logits, o.axis, "logits"), target, o)
 
 
-def prepared(given: _rows.Input, target: Any, o: Options) -> Call:
+def prepared(given: _rows.Input, target: Any, o: Options, target_as: str | None = None) -> Call:
     """The same for logits that have been read."""
     options.choice(o.validate, "validate")
-    goal = _rows.read_target(target, given, options.ignored_label(o.ignore_index))
+    goal = _rows.read_target(target, given, options.ignored_label(o.ignore_index), target_as)
     weight = None if o.weight is None else class_weights(o.weight, given.classes)
     loss = _loss(o, weight)
     if loss.focal and goal.probs is not None and weight is not None:

@@ -18,7 +18,7 @@ from xent.torch import _formula
 from xent.torch import _small as small
 from xent.torch._arguments import check_mean, check_target, check_weight
 from xent.torch._engine import Tensors, times_upstream
-from xent.torch._tensors import array_of, input_of, loss_of, numbers_of, room_for, stand_in, tensor_of
+from xent.torch._tensors import STORAGE, array_of, input_of, loss_of, numbers_of, room_for, stand_in, tensor_of
 
 EVERYTHING = Want(entropy=True, rank=True)
 
@@ -138,7 +138,7 @@ class CrossEntropy(NamedTuple):
         rest: Any = self[6:]
         given = input_of(x)
         o = calls.Options(given.axis, None if weight is None else numbers_of(weight), *self[:6], *rest)
-        return calls.prepared(given, numbers_of(target), o)
+        return calls.prepared(given, numbers_of(target), o, STORAGE.get(target.dtype))
 
 
 _PLAIN = CrossEntropy()[1:], CrossEntropy(reduction="sum")[1:]

@@ -171,7 +171,7 @@ class _Kernels(torch.autograd.Function):
     def backward(ctx: Any, *upstream: Tensor) -> tuple[Tensor | None, ...]:
         """What was kept, times upstream; computed anew for a second pass; by the formula where it is differentiated again."""
         work, saved, needed = ctx.work, ctx.saved_tensors, ctx.needs_input_grad[1:]
-        if torch.is_grad_enabled():
+        if torch.is_grad_enabled() or any(map(_is_batch, upstream)):
             return (None, *_again(work, saved[: len(needed)], needed, upstream))
         ready, ctx.ready = ctx.ready, None
         # Half precision would be rounded a second time: it is computed anew with upstream inside.
@@ -179,6 +179,11 @@ class _Kernels(torch.autograd.Function):
             return (None, *times_upstream(ready, upstream[0]))
         with torch_threads():
             return (None, *work.gradients(saved, needed, upstream))
+
+
+def _is_batch(upstream: Tensor) -> bool:
+    """Whether it stands for many upstreams at once, as with ``is_grads_batched``."""
+    return torch._C._functorch.is_legacy_batchedtensor(upstream) or torch._C._functorch.is_batchedtensor(upstream)
 
 
 def saves_elsewhere() -> bool:

@@ -8,7 +8,7 @@ from torch import Tensor
 from xent._errors import ArgumentError
 from xent.torch._cross_entropy import CrossEntropy
 from xent.torch._engine import Tensors, recording, saves_elsewhere, times_upstream, why_formula
-from xent.torch._tensors import array_of, loss_of, tensor_of, torch_threads
+from xent.torch._tensors import array_of, loss_of, torch_threads
 
 RULE = "inplace=True writes the gradient over the logits"
 
@@ -40,11 +40,23 @@ def _why_not(work: CrossEntropy, x: Tensor, tensors: Tensors, with_statistics: b
         return f"with {found} the gradient depends on what is asked later", 'Use reduction="mean" or "sum", or leave inplace out.'
     if x.requires_grad and x.is_leaf:
         return "the input is a leaf of the graph: its own values would be lost", "Leave inplace out, or use what a layer gives."
-    if any(step == 0 and length > 1 for step, length in zip(x.stride(), x.shape, strict=True)):
+    if x._base is not None and x._base.requires_grad and x._base.is_leaf:
+        return "the input is a view of a leaf, whose own values would be lost", "Leave inplace out, or use what a layer gives."
+    if _overlaps_itself(x):
         return f"the input overlaps itself, with strides {x.stride()}", "Use input.contiguous()."
     if saves_elsewhere():
         return "saved tensors are recomputed or moved, as under activation checkpointing", out
     return None
+
+
+def _overlaps_itself(x: Tensor) -> bool:
+    """Whether two elements may share memory: some step is shorter than what the smaller steps reach."""
+    reach = 0
+    for step, length in sorted(zip(x.stride(), x.shape, strict=True)):
+        if length > 1 and step <= reach:
+            return True
+        reach += step * (length - 1)
+    return False
 
 
 class _InPlace(torch.autograd.Function):
@@ -61,7 +73,9 @@ class _InPlace(torch.autograd.Function):
             values = call.gradient_into(array, call.reducer.upstream)
         # Whoever saved these logits for a backward pass of their own is told so by autograd.
         torch.autograd.graph.increment_version(x)
-        ctx.ready = tensor_of(array, call.given.storage)
+        # It counts changes together with the input.
+        ctx.ready = x.detach()
+        ctx.version = x._version
         return loss_of(call.reducer.reduce(values, call.given))
 
     @staticmethod
@@ -74,4 +88,6 @@ class _InPlace(torch.autograd.Function):
                 "a second derivative was asked for" if ready is not None else "a second backward pass was asked for",
                 "The logits it would need are gone: leave inplace out.",
             )
+        if ready._version != ctx.version:
+            raise ArgumentError(RULE, "the input was changed between the loss and its backward pass", "Leave inplace out.")
         return None, *times_upstream((ready, None, None), upstream[0])
