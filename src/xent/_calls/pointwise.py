@@ -4,6 +4,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
+from xent._calls import buffers
 from xent._calls.rows import Loss, Reducer, rounded
 from xent._check.arrays import apart, as_array, as_floats, bits, buffer, not_negative, same_shape
 from xent._errors import ArgumentError, DistributionError, DTypeError, ShapeError
@@ -80,7 +81,7 @@ def _weights(value: Any, like: Array, name: str) -> Array:
 
 def gradient_buffer(out: Array | None, inputs: tuple[Array, ...], like: Array) -> Array:
     if out is None:
-        return np.empty(like.shape, like.dtype)
+        return buffers.empty(like.shape, like.dtype)
     apart(buffer(out, like), like, "logits")
     for other in inputs[1:]:
         apart(out, other, "target")

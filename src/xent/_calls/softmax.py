@@ -5,6 +5,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
+from xent._calls import buffers
 from xent._calls import rows as _rows
 from xent._calls.rows import Loss, Reducer
 from xent._check import options
@@ -34,7 +35,7 @@ class Call(NamedTuple):
         """The loss, and its gradient in out or a fresh array."""
         given = self.given
         if out is None:
-            gradient = np.empty(given.array.shape, given.array.dtype)
+            gradient = buffers.empty(given.array.shape, given.array.dtype)
         else:
             gradient = buffer(out, given.array)
             apart(gradient, given.array, "logits")

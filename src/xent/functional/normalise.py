@@ -5,6 +5,7 @@ from typing import Any
 
 import numpy as np
 
+from xent._calls import buffers
 from xent._calls import rows as _rows
 from xent._check.arrays import as_floats
 from xent._typing import Array, Floats
@@ -17,7 +18,7 @@ from xent.schedules import dense, pointwise
 def _along(fill: Callable[[Kernel, dense.Rows, Array], None], x: Any, axis: int, backend: str | None) -> Array:
     """A fresh array like x, filled row by row by a schedule."""
     given = _rows.read_input(x, axis, "x")
-    result = np.empty(given.array.shape, given.array.dtype)
+    result = buffers.empty(given.array.shape, given.array.dtype)
     rows = dense.Rows(_rows.matrix_bits(given), given.storage)
     fill(choose(backend, given.storage), rows, given.matrix(_rows.bits(result, given.storage)))
     return result

@@ -183,7 +183,8 @@ class _Kernels(torch.autograd.Function):
 
 def _is_batch(upstream: Tensor) -> bool:
     """Whether it stands for many upstreams at once, as with ``is_grads_batched``."""
-    return torch._C._functorch.is_legacy_batchedtensor(upstream) or torch._C._functorch.is_batchedtensor(upstream)
+    functorch: Any = getattr(torch._C, "_functorch")  # noqa: B009 - PyTorch's stubs do not name it
+    return functorch.is_legacy_batchedtensor(upstream) or functorch.is_batchedtensor(upstream)
 
 
 def saves_elsewhere() -> bool:

@@ -8,6 +8,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from xent._calls import buffers
 from xent._calls.pointwise import unit_interval
 from xent._calls.rows import Reducer, rounded
 from xent._errors import ArgumentError
@@ -22,7 +23,7 @@ from xent.schedules import pointwise
 from xent.torch import _formula
 from xent.torch._arguments import check_mean, check_same_shape
 from xent.torch._engine import Tensors
-from xent.torch._tensors import array_of, fresh_like, loss_dtype, loss_of, numbers_of, storage_of, tensor_of
+from xent.torch._tensors import array_of, loss_dtype, loss_of, numbers_of, storage_of, tensor_of
 
 
 class Kind(NamedTuple):
@@ -147,7 +148,7 @@ class PointwiseLoss(NamedTuple):
             value, found = self.value_and_gradients(widened, needed)
             pairs = zip(found, tensors, strict=True)
             return value.to(loss_dtype(x)), tuple(None if g is None or t is None else g.to(t.dtype) for g, t in pairs)
-        built = tuple(fresh_like(array_of(x)) for _ in KINDS[self.name].derivatives)
+        built = tuple(buffers.empty_like(array_of(x)) for _ in KINDS[self.name].derivatives)
         value = self._run(tensors, tuple(built))
         return value, self._placed(tensors, needed, tuple(tensor_of(g, storage_of(x, "input")) for g in built))
 

@@ -6,12 +6,12 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from xent._calls import buffers
 from xent._calls.rows import Input
 from xent._check.arrays import has_classes
 from xent._errors import DTypeError, ShapeError
 from xent._typing import Array, Storage
 from xent.kernels.cpu.threads import ThreadsOf
-from xent.torch import _buffers as buffers
 
 STORAGE: dict[torch.dtype, Storage] = {
     torch.float32: "float32",
@@ -67,19 +67,10 @@ def storage_of(tensor: Tensor, name: str) -> Storage:
     return storage
 
 
-def fresh_like(array: Array) -> Array:
-    """A new array of the same layout."""
-    if array.nbytes < buffers.LEAST_BYTES:
-        return np.empty_like(array)
-    order = sorted(range(array.ndim), key=lambda axis: -abs(array.strides[axis]))
-    flat = buffers.empty(array.size, array.dtype).reshape([array.shape[axis] for axis in order])
-    return flat.transpose(np.argsort(order)) if order else flat
-
-
 def room_for(given: Input) -> Array:
     """A new array for a gradient: laid out as the input where its rows can be seen so, else plainly."""
-    like = fresh_like(given.array)
-    return like if np.may_share_memory(given.matrix(like), like) else np.empty(like.shape, like.dtype)
+    like = buffers.empty_like(given.array)
+    return like if np.may_share_memory(given.matrix(like), like) else buffers.empty(like.shape, like.dtype)
 
 
 def tensor_of(array: Array, storage: Storage) -> Tensor:

@@ -1,14 +1,16 @@
-"""Room for large gradients, kept from one step to the next.
+"""Room for large results, kept from one step to the next.
 
 A training step frees its gradient and the next one asks for as much again: mapping and clearing fresh pages costs more than
-computing what is written there. A freed buffer is kept here, but its pages are handed to the kernel as free for the taking
+computing what is written there. A freed buffer is kept here, but its pages are handed to the system as free for the taking
 (``MADV_FREE``): they are still there a moment later, and gone as soon as anything else needs memory.
 """
 
+import math
 import mmap
 import os
 import sys
 import weakref
+from collections.abc import Sequence
 from contextlib import suppress
 from typing import Any
 
@@ -28,16 +30,25 @@ _kept: dict[int, list[mmap.mmap]] = {}
 _ADVICE = getattr(mmap, "MADV_FREE", None), getattr(mmap, "MADV_HUGEPAGE", None)
 
 
-def empty(count: int, dtype: np.dtype[Any]) -> Array:
-    """[count] numbers of no particular value."""
+def empty(shape: Sequence[int], dtype: np.dtype[Any]) -> Array:
+    """A contiguous array of no particular values."""
+    count = math.prod(shape)
     size = count * dtype.itemsize
     if size < LEAST_BYTES or None in _ADVICE or sys.platform != "linux":
-        return np.empty(count, dtype)
+        return np.empty(shape, dtype)
     room = _taken(size) or _mapped(size)
-    array = np.frombuffer(room, dtype, count)
+    flat = np.frombuffer(room, dtype, count)
     # Whoever holds the array, through whatever view, holds the mapping; when none does, it comes back here.
-    weakref.finalize(array, _give_back, os.getpid(), room).atexit = False
-    return array
+    weakref.finalize(flat, _give_back, os.getpid(), room).atexit = False
+    return flat.reshape(shape)
+
+
+def empty_like(array: Array) -> Array:
+    """The same with an array's shape, dtype and layout."""
+    if array.nbytes < LEAST_BYTES:
+        return np.empty_like(array, subok=False)
+    order = sorted(range(array.ndim), key=lambda axis: -abs(array.strides[axis]))
+    return empty([array.shape[axis] for axis in order], array.dtype).transpose(np.argsort(order))
 
 
 def forget() -> None:
