@@ -9,6 +9,8 @@ from typing import Any, Protocol, TypeAlias
 
 import torch
 from torch import Tensor
+from torch._subclasses.fake_tensor import FakeTensor
+from torch._subclasses.functional_tensor import FunctionalTensor
 from torch.autograd import forward_ad
 
 from xent._errors import ArgumentError, BackendError
@@ -18,6 +20,8 @@ from xent.torch._tensors import torch_threads
 Tensors: TypeAlias = tuple[Tensor | None, ...]
 """The tensors of a call: the input, its target, and what weighs them; None where one is left out."""
 Outputs: TypeAlias = Tensor | tuple[Tensor, ...]
+_KNOWN = (Tensor, torch.nn.Parameter, FakeTensor, FunctionalTensor)
+"""Tensors whose memory kernels read, and those that PyTorch records with; other kinds know torch operators alone."""
 FORMULA = "torch"
 """The name of the formula among the backends."""
 
@@ -117,6 +121,8 @@ def why_formula(work: Work, tensors: Tensors) -> str | None:
     for place, tensor in enumerate(tensors):
         if tensor is None:
             continue
+        if type(tensor) not in _KNOWN:
+            return f"a tensor is a {type(tensor).__name__}"
         if tensor.device.type != "cpu":
             return f"the tensors are on {tensor.device.type}"
         if forward_ad._current_level >= 0 and forward_ad.unpack_dual(tensor).tangent is not None:
@@ -132,7 +138,7 @@ def recording(tensors: Tensors) -> bool:
         return True
     if torch._C._len_torch_dispatch_stack():
         return True
-    return any(t is not None and type(t) not in (Tensor, torch.nn.Parameter) for t in tensors)
+    return any(isinstance(t, FakeTensor | FunctionalTensor) for t in tensors)
 
 
 def check_backend(backend: str | None) -> None:
