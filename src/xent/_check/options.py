@@ -52,7 +52,7 @@ def _float64(value: object) -> float:
 def number(value: object, name: str, low: float, high: float = math.inf, *, open_low: bool = False) -> float:
     """A finite number in [low, high], or (low, high]."""
     wide = _float64(value)
-    if math.isfinite(wide) and low <= wide <= high and not (open_low and wide == low):
+    if -math.inf < wide < math.inf and low <= wide <= high and not (open_low and wide == low):
         return wide
     interval = f"{'(' if open_low or low == -math.inf else '['}{low}, {high}{')' if high == math.inf else ']'}"
     found = "a number beyond float64" if wide == math.inf != value else repr(value)

@@ -178,7 +178,7 @@ class _Kernels(torch.autograd.Function):
         """What was kept, times upstream; computed anew for a second pass; by the formula where it is differentiated again."""
         work, saved, needed = ctx.work, ctx.saved_tensors, ctx.needs_input_grad[1:]
         if torch.is_grad_enabled() or any(map(_is_batch, upstream)):
-            return (None, *_again(work, saved[: len(needed)], needed, upstream))
+            return (None, *again(work, saved[: len(needed)], needed, upstream))
         ready, ctx.ready = ctx.ready, None
         # Half precision would be rounded a second time: it is computed anew with upstream inside.
         if ready is not None and (upstream[0].item() == 1.0 or all(g is None or g.itemsize > 2 for g in ready)):
@@ -205,12 +205,12 @@ def times_upstream(gradients: Tensors, upstream: Tensor) -> Tensors:
     return gradients if factor == 1.0 else tuple(None if g is None else g.mul_(factor) for g in gradients)
 
 
-def _again(work: Work, tensors: Tensors, needed: tuple[bool, ...], upstream: tuple[Tensor, ...]) -> Tensors:
+def again(work: Work, tensors: Tensors, needed: tuple[bool, ...], upstream: tuple[Tensor | None, ...]) -> Tensors:
     """Gradients that can be differentiated again."""
     with torch.enable_grad():
         outputs = work.formula(tensors)
         pairs = zip(outputs if isinstance(outputs, tuple) else (outputs,), upstream, strict=True)
-        kept = [(o, u) for o, u in pairs if o.requires_grad]
+        kept = [(o, u) for o, u in pairs if o.requires_grad and u is not None]
         wanted = [t for t, need in zip(tensors, needed, strict=True) if need and t is not None]
         found = iter(
             torch.autograd.grad([o for o, _ in kept], wanted, [u for _, u in kept], create_graph=True, allow_unused=True)

@@ -37,7 +37,7 @@ def transformed(x: Tensor, scale: float, softcap: float | None) -> Tensor:
     if softcap is None:
         return z
     infinite = z.isinf()
-    return torch.where(infinite, z, softcap * torch.tanh(z.masked_fill(infinite, 0.0) / softcap))
+    return torch.where(infinite, z.detach(), softcap * torch.tanh(z.masked_fill(infinite, 0.0) / softcap))
 
 
 def times(factor: Tensor, value: Tensor) -> Tensor:
@@ -145,7 +145,7 @@ def entropy_of(rows: Rows, dim: int) -> Tensor:
     return -times(log_p.exp(), log_p).sum(dim)
 
 
-def reduced(values: Tensor, weight_sum: Tensor | float, reduction: str, normalizer: float | None, empty: str) -> Tensor:
+def reduced(values: Tensor, weight_sum: Tensor, reduction: str, normalizer: float | None, empty: str) -> Tensor:
     """None, sum, or mean: Σ values over the weight or the normalizer; over nothing as ``empty`` says, with gradient 0."""
     if reduction == "none":
         return values
@@ -154,10 +154,15 @@ def reduced(values: Tensor, weight_sum: Tensor | float, reduction: str, normaliz
         return total.to(values.dtype)
     if normalizer is not None:
         return (total / normalizer).to(values.dtype)
-    weight = torch.as_tensor(weight_sum, dtype=total.dtype, device=total.device)
+    weight = weight_sum.to(total.dtype)
     nothing = weight == 0
     over_nothing = total.new_full((), 0.0 if empty == "zero" else math.nan)
     return torch.where(nothing, over_nothing, total / weight.masked_fill(nothing, 1.0)).to(values.dtype)
+
+
+def number_of(values: Tensor) -> Tensor:
+    """How many there are, as a tensor: `torch.jit.trace` would take a number for a constant."""
+    return summed(torch.ones_like(values))
 
 
 def summed(values: Tensor) -> Tensor:
@@ -165,10 +170,10 @@ def summed(values: Tensor) -> Tensor:
     return values.sum() if values.device.type == "mps" else values.sum(dtype=torch.float64)
 
 
-def weight_sum(rows: Rows) -> Tensor | float:
+def weight_sum(rows: Rows) -> Tensor:
     """Σ w over counted rows for class indices, N for probabilities."""
     if rows.counted is None:
-        return float(rows.surprisal.numel())
+        return number_of(rows.surprisal)
     if rows.weight is None:
         return rows.counted.sum()
     return summed(torch.where(rows.counted, rows.weight, rows.weight.new_zeros(())))
@@ -240,8 +245,11 @@ def divergence(log_p: Tensor, y: Tensor, log_target: bool) -> Tensor:
 
 def squared(x: Tensor, y: Tensor, weight: Tensor | None) -> Tensor:
     """``w·(x − y)²``."""
-    x = wide(x)
-    return weighted(lambda x: torch.square(x - y.to(x.dtype)), x, weight)
+    x, y = wide(x), y.to(wide(x).dtype)
+    if weight is None:
+        return torch.square(x - y)
+    silent = (weight == 0) & ~(x - y).isfinite()
+    return weight.to(x.dtype) * torch.square(x.masked_fill(silent, 0.0) - y.masked_fill(silent, 0.0))
 
 
 def gaussian(mean: Tensor, y: Tensor, var: Tensor, constant: float) -> Tensor:

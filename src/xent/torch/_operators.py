@@ -1,7 +1,7 @@
 """The kernels as registered operators, for graphs that PyTorch records: each with its shapes, its gradient another operator.
 
 ``torch.ops.xent.cross_entropy(input, target, weight, ...options)`` is the value; ``cross_entropy_backward`` the gradient,
-with upstream inside. A second derivative of a recorded graph is refused by PyTorch.
+with upstream inside, or by the formula where it is differentiated again; a compiled graph refuses that.
 """
 
 from collections.abc import Callable, Sequence
@@ -12,7 +12,7 @@ from torch import Tensor
 
 from xent._errors import XentError
 from xent.torch._cross_entropy import CrossEntropy, WithStatistics
-from xent.torch._engine import Outputs, Tensors, Work
+from xent.torch._engine import Outputs, Tensors, Work, again
 from xent.torch._nll import NLL
 from xent.torch._pointwise import PointwiseLoss
 from xent.torch._softmax import LogSigmoid, Softmax
@@ -79,6 +79,10 @@ def register(operator: Operator) -> None:
         ctx.save_for_backward(*tensors, *((output,) if ctx.keeps else ()))
 
     def backward(ctx: Any, *upstream: Tensor | None) -> tuple[Any, ...]:
+        if torch.is_grad_enabled():
+            work = operator.work(operator.options(*ctx.options))
+            needed = tuple(ctx.needs_input_grad[:count])
+            return (*again(work, ctx.saved_tensors[:count], needed, upstream), *(None for _ in ctx.options))
         places = [place for place in range(count) if ctx.needs_input_grad[place]]
         floats = [part for part in upstream if part is not None and part.is_floating_point()]
         found = getattr(torch.ops.xent, f"{operator.name}_backward")(floats, list(ctx.saved_tensors), *ctx.options, places)

@@ -164,7 +164,7 @@ class PointwiseLoss(NamedTuple):
         kind, tensors = KINDS[self.name], self._raised(tensors)
         values = kind.formula(*tensors[: kind.takes], **({"constant": self.constant} if self.name == "gaussian_nll" else {}))
         weight = tensors[2] if self.weight_in_mean else None
-        count = float(values.numel()) if weight is None else weight.to(values.dtype).sum()
+        count = _formula.number_of(values) if weight is None else weight.to(values.dtype).sum()
         return _formula.reduced(values, count, self.reduction, self.normalizer, self.empty)
 
     def operator(self, tensors: Tensors) -> Tensor:

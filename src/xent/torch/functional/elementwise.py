@@ -189,8 +189,10 @@ def kl_div(
     """
     x, y = is_tensor(input, "input"), is_tensor(target, "target")
     meant = reduction_of(reduction, size_average, reduce, "batchmean")
+    if meant == "batchmean" and normalizer is None and x.ndim and x.shape[0]:
+        return kl_div(x, y, reduction="sum", log_target=log_target, backend=backend) / x.shape[0]
     if meant == "batchmean":
-        meant, normalizer = ("mean", normalizer or x.shape[0] or None) if x.ndim else ("sum", None)
+        meant = "mean" if x.ndim else "sum"
     meant, number, divide = normalised(meant, normalizer)
     name = "log_divergence" if log_target else "divergence"
     return divide(run(PointwiseLoss(name, meant, number, empty, backend=backend), (x, y)))

@@ -9,9 +9,15 @@ class Extras(nn.Module):
     """Keyword-only extras, kept as a dictionary and shown where they are not the defaults."""
 
     def keep(self, **extras: Any) -> None:
-        """Remember those that differ from their defaults, which the function knows."""
-        self.extras: dict[str, Any] = getattr(self, "extras", {})
-        self.extras |= {name: value for name, value in extras.items() if value != _DEFAULTS[name]}
+        """As attributes, like PyTorch's own."""
+        for name, value in extras.items():
+            setattr(self, name, value)
+
+    @property
+    def extras(self) -> dict[str, Any]:
+        """Those that differ from their defaults, which the function knows."""
+        kept = {name: self.__dict__[name] for name in _DEFAULTS if name in self.__dict__}
+        return {name: value for name, value in kept.items() if value is not _DEFAULTS[name] and value != _DEFAULTS[name]}
 
     def extra_repr(self) -> str:
         """PyTorch's own, and the extras."""
