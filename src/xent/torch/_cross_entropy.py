@@ -38,20 +38,16 @@ class CrossEntropy(NamedTuple):
     validate: str = "off"
     backend: str | None = None
 
-    @property
-    def by_kernels(self) -> tuple[int, ...]:
-        """The logits."""
-        return (0,)
+    by_kernels = (0,)
+    """The logits."""
 
     @property
     def one_number(self) -> bool:
         """Unless each row is asked for."""
         return self.reduction != "none"
 
-    @property
-    def keeps_output(self) -> bool:
-        """The logits say it all."""
-        return False
+    keeps_output = False
+    """The logits say it all."""
 
     def check(self, tensors: Tensors) -> None:
         """Shapes and dtypes."""
@@ -154,20 +150,12 @@ class WithStatistics(NamedTuple):
         """As the loss says."""
         return self.loss.backend
 
-    @property
-    def by_kernels(self) -> tuple[int, ...]:
-        """The logits."""
-        return (0,)
-
-    @property
-    def one_number(self) -> bool:
-        """Never: each row has numbers of its own."""
-        return False
-
-    @property
-    def keeps_output(self) -> bool:
-        """The logits say it all."""
-        return False
+    by_kernels = (0,)
+    """The logits."""
+    one_number = False
+    """Never: each row has numbers of its own."""
+    keeps_output = False
+    """The logits say it all."""
 
     def check(self, tensors: Tensors) -> None:
         """As the loss does."""
@@ -189,10 +177,6 @@ class WithStatistics(NamedTuple):
         assert rows.entropy is not None
         floats = (torch.from_numpy(part.reshape(shape).astype(dtype)) for part in (rows.lse, 0.0 - rows.surprisal, rows.entropy))
         return loss_of(call.reducer.reduce(values, call.given)), *floats, torch.from_numpy(rank.reshape(shape).astype(np.int64))
-
-    def value_and_gradients(self, tensors: Tensors, needed: tuple[bool, ...]) -> tuple[Tensor, Tensors]:
-        """Not asked: it is no one number."""
-        raise NotImplementedError
 
     def gradients(self, tensors: Tensors, needed: tuple[bool, ...], upstream: tuple[Tensor, ...]) -> Tensors:
         """All four upstreams in one visit: the coefficients of a sum are the sums of coefficients."""

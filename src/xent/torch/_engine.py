@@ -5,7 +5,7 @@ operators  while PyTorch records (`torch.compile`, `torch.export`, fake tensors)
 formula    everything else: `_formula.py` in torch operators
 """
 
-from typing import Any, Protocol, TypeAlias
+from typing import Any, Protocol, TypeAlias, cast
 
 import torch
 from torch import Tensor
@@ -61,10 +61,6 @@ class Work(Protocol):
         """By kernels, after every check."""
         ...
 
-    def value_and_gradients(self, tensors: Tensors, needed: tuple[bool, ...], /) -> tuple[Tensor, Tensors]:
-        """The number and its gradients where needed, in one visit."""
-        ...
-
     def gradients(self, tensors: Tensors, needed: tuple[bool, ...], upstream: tuple[Tensor, ...], /) -> Tensors:
         """Gradients of Σ upstream · output where needed, by kernels."""
         ...
@@ -75,6 +71,14 @@ class Work(Protocol):
 
     def operator(self, tensors: Tensors, /) -> Outputs:
         """The same value by the registered operator."""
+        ...
+
+
+class OneNumber(Work, Protocol):
+    """A call whose result may be one number."""
+
+    def value_and_gradients(self, tensors: Tensors, needed: tuple[bool, ...], /) -> tuple[Tensor, Tensors]:
+        """The number and its gradients where needed, in one visit."""
         ...
 
 
@@ -165,7 +169,7 @@ class _Kernels(torch.autograd.Function):
         ctx.work, ctx.ready = work, None
         with torch_threads():
             if work.one_number and not saves_elsewhere():
-                outputs, ctx.ready = work.value_and_gradients(tensors, ctx.needs_input_grad[1:])
+                outputs, ctx.ready = cast(OneNumber, work).value_and_gradients(tensors, ctx.needs_input_grad[1:])
             else:
                 outputs = work.value(tensors)
         if isinstance(outputs, tuple):

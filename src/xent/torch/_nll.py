@@ -25,20 +25,12 @@ class NLL(NamedTuple):
     validate: str = "raise"
     backend: str | None = None
 
-    @property
-    def by_kernels(self) -> tuple[int, ...]:
-        """The log-probabilities."""
-        return (0,)
-
-    @property
-    def one_number(self) -> bool:
-        """The gradient, all zeros but one a row, is not worth keeping."""
-        return False
-
-    @property
-    def keeps_output(self) -> bool:
-        """The input says it all."""
-        return False
+    by_kernels = (0,)
+    """The log-probabilities."""
+    one_number = False
+    """The gradient, all zeros but one a row, is not worth keeping."""
+    keeps_output = False
+    """The input says it all."""
 
     def check(self, tensors: Tensors) -> None:
         """Shapes and dtypes."""
@@ -67,10 +59,6 @@ class NLL(NamedTuple):
     def value(self, tensors: Tensors) -> Tensor:
         """By the schedule."""
         return loss_of(self._call(tensors).value())
-
-    def value_and_gradients(self, tensors: Tensors, needed: tuple[bool, ...]) -> tuple[Tensor, Tensors]:
-        """Not asked."""
-        raise NotImplementedError
 
     def gradients(self, tensors: Tensors, needed: tuple[bool, ...], upstream: tuple[Tensor, ...]) -> Tensors:
         """Zero but at the target."""

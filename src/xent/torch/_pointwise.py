@@ -109,10 +109,8 @@ class PointwiseLoss(NamedTuple):
         """Unless each element is asked for."""
         return self.reduction != "none"
 
-    @property
-    def keeps_output(self) -> bool:
-        """The tensors say it all."""
-        return False
+    keeps_output = False
+    """The tensors say it all."""
 
     def check(self, tensors: Tensors) -> None:
         """One shape."""

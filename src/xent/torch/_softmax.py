@@ -23,20 +23,12 @@ class Softmax(NamedTuple):
     logarithm: bool
     backend: str | None = None
 
-    @property
-    def by_kernels(self) -> tuple[int, ...]:
-        """The input."""
-        return (0,)
-
-    @property
-    def one_number(self) -> bool:
-        """As many as the input."""
-        return False
-
-    @property
-    def keeps_output(self) -> bool:
-        """The derivative is written with it."""
-        return True
+    by_kernels = (0,)
+    """The input."""
+    one_number = False
+    """As many as the input."""
+    keeps_output = True
+    """The derivative is written with it."""
 
     def check(self, tensors: Tensors) -> None:
         """Floats."""
@@ -57,10 +49,6 @@ class Softmax(NamedTuple):
         fill = dense.log_probabilities if self.logarithm else dense.probabilities
         fill(choose(self.backend, given.storage), dense.Rows(matrix_bits(given), given.storage), given.matrix(out))
         return tensor_of(out, given.storage)
-
-    def value_and_gradients(self, tensors: Tensors, needed: tuple[bool, ...]) -> tuple[Tensor, Tensors]:
-        """Not asked."""
-        raise NotImplementedError
 
     def gradients(self, tensors: Tensors, needed: tuple[bool, ...], upstream: tuple[Tensor, ...]) -> Tensors:
         """``p·(g − Σ p·g)``, or ``g − p·Σ g`` for the logarithm: PyTorch's own operator, given the output."""
@@ -86,20 +74,12 @@ class LogSigmoid(NamedTuple):
 
     backend: str | None = None
 
-    @property
-    def by_kernels(self) -> tuple[int, ...]:
-        """The input."""
-        return (0,)
-
-    @property
-    def one_number(self) -> bool:
-        """As many as the input."""
-        return False
-
-    @property
-    def keeps_output(self) -> bool:
-        """The input says it all."""
-        return False
+    by_kernels = (0,)
+    """The input."""
+    one_number = False
+    """As many as the input."""
+    keeps_output = False
+    """The input says it all."""
 
     def check(self, tensors: Tensors) -> None:
         """Floats."""
@@ -118,10 +98,6 @@ class LogSigmoid(NamedTuple):
         values = np.empty(array.shape, np.float64 if storage == "float64" else np.float32)
         pointwise.evaluate(choose(self.backend, storage, LOG_SIGMOID.name), LOG_SIGMOID, (array,), storage, values=values)
         return torch.from_numpy(values).to(x.dtype)
-
-    def value_and_gradients(self, tensors: Tensors, needed: tuple[bool, ...]) -> tuple[Tensor, Tensors]:
-        """Not asked."""
-        raise NotImplementedError
 
     def gradients(self, tensors: Tensors, needed: tuple[bool, ...], upstream: tuple[Tensor, ...]) -> Tensors:
         """``σ(−x)·g``."""
