@@ -134,11 +134,10 @@ OF_ANY_SIZE: dict[str, Callable[[Tensor, Tensor], Tensor]] = {
 CRITERION = xt.CrossEntropyLoss(weight=WEIGHT.float(), z_loss=0.01)
 
 
-@pytest.mark.parametrize("dynamic", [True, None])
-@pytest.mark.parametrize("loss", OF_ANY_SIZE.values(), ids=OF_ANY_SIZE)
-def test_changing_batch_sizes_are_not_compiled_each_anew(loss: Callable[[Tensor, Tensor], Tensor], dynamic: bool | None) -> None:
+@pytest.mark.parametrize(("name", "dynamic"), [*((name, True) for name in OF_ANY_SIZE), ("module", None), ("kl_div", None)])
+def test_changing_batch_sizes_are_not_compiled_each_anew(name: str, dynamic: bool | None) -> None:
     """Again for as many rows as classes, and where PyTorch must see a second size to know that it changes."""
-    counter = CompileCounterWithBackend("aot_eager")
+    loss, counter = OF_ANY_SIZE[name], CompileCounterWithBackend("aot_eager")
     compiled = torch.compile(loss, fullgraph=True, dynamic=dynamic, backend=counter)
     for rows in (3, 4, 5, 8, 13):
         x, y = numbers(rows, 4).float(), torch.arange(rows) % 4
@@ -176,7 +175,7 @@ def test_compiled_transforms_give_the_numbers_of_eager_ones(name: str) -> None:
 
 
 def test_compiled_forward_mode_and_second_derivatives() -> None:
-    pair = ONE_NUMBER["cross_entropy_weighted"]
+    pair = ONE_NUMBER["cross_entropy"]
     along = torch.compile(lambda x: torch.func.jvp(pair.ours, (x,), (X.double(),)), fullgraph=True, backend="aot_eager")
     assert_close(along(pair.x), torch.func.jvp(pair.theirs, (pair.x,), (X.double(),)))
     hessian = torch.compile(torch.func.hessian(pair.ours), fullgraph=True, backend="aot_eager")

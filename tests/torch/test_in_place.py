@@ -301,3 +301,9 @@ def test_logits_that_change_before_the_backward_pass_are_refused(change: Callabl
     change(logits)
     with pytest.raises(ArgumentError, match=RULE + "the input was changed between the loss and its backward pass"):
         loss.backward()
+
+
+def test_a_negated_view_is_refused() -> None:
+    turned = torch._neg_view(torch.randn(3, 4, requires_grad=True) * 1.0)
+    with pytest.raises(ValueError, match=r"stored with its sign turned.*resolve_neg"):
+        xt.cross_entropy(turned, torch.tensor([1, 3, 0]), inplace=True)

@@ -201,6 +201,22 @@ def test_half_precision_losses_are_float32_and_their_gradients_half(pair: Twins,
     assert_close(found, exact.to(dtype), rtol=torch.finfo(dtype).eps, atol=0.0)
 
 
+@pytest.mark.parametrize("backend", [None, "torch"])
+@pytest.mark.parametrize("other", [torch.float32, torch.float64, torch.bfloat16], ids=str)
+@pytest.mark.parametrize("dtype", [torch.float16, torch.bfloat16, torch.float32, torch.float64], ids=str)
+def test_input_and_target_get_gradients_in_dtypes_of_their_own(dtype: torch.dtype, other: torch.dtype, backend: Any) -> None:
+    x, y = numbers(5, 4).to(dtype), numbers(5, 4, seed=1).softmax(1).to(other)
+    for loss, exact in ((xt.cross_entropy, functional.cross_entropy), (xt.mse_loss, functional.mse_loss)):
+        tensors, wide = (x.clone().requires_grad_(), y.clone().requires_grad_()), (x.double(), y.double())
+        value, expected = loss(*tensors, backend=backend), exact(*(t.requires_grad_() for t in wide))
+        assert value.dtype == (torch.float64 if dtype == torch.float64 else torch.float32)
+        assert_close(value.double(), expected, rtol=1e-6, atol=0.0)
+        for found, true in zip(torch.autograd.grad(value, tensors), torch.autograd.grad(expected, wide), strict=True):
+            ulp = max(1e-6, torch.finfo(found.dtype).eps)
+            assert_close(found.double(), true, rtol=ulp, atol=1e-6)
+        assert [g.dtype for g in torch.autograd.grad(loss(*tensors, backend=backend), tensors)] == [dtype, other]
+
+
 @pytest.mark.parametrize("dtype", [torch.bfloat16, torch.float16], ids=str)
 def test_under_autocast_a_loss_reads_what_a_layer_gives(dtype: torch.dtype) -> None:
     torch.manual_seed(0)

@@ -171,6 +171,37 @@ def test_statistics_have_second_derivatives() -> None:
     assert_close(torch.autograd.functional.hessian(ours, x), hessian(theirs)(x))
 
 
+@pytest.mark.parametrize("part", ["lse", "log_prob", "entropy"])
+def test_a_statistic_alone_has_its_derivative(part: str) -> None:
+    def rows(x: Tensor, backend: str | None = None) -> Tensor:
+        return getattr(xt.cross_entropy(x, LABELS, return_stats=True, backend=backend)[1], part)
+
+    x, upstream = numbers(5, 4), torch.arange(5.0, dtype=torch.float64)
+    expected = gradient(lambda z: rows(z, "torch"), x, upstream)
+    assert expected.abs().max() > 0
+    assert_close(gradient(rows, x, upstream), expected)
+    compiled = torch.compile(rows, fullgraph=True, backend="aot_eager")
+    assert_close(gradient(compiled, x, upstream), expected)
+
+
+def test_vmap_over_weights_or_labels_alone() -> None:
+    x, weights, labels = numbers(5, 4), numbers(3, 4).exp(), torch.arange(15).reshape(3, 5) % 4
+    by_weight = vmap(lambda weight: xt.cross_entropy(x, LABELS, weight))(weights)
+    assert_close(by_weight, torch.stack([xt.cross_entropy(x, LABELS, weight) for weight in weights]))
+    by_label = vmap(lambda y: xt.cross_entropy(x, y))(labels)
+    assert_close(by_label, torch.stack([xt.cross_entropy(x, y) for y in labels]))
+
+
+def test_an_example_that_counts_nothing_has_gradient_0_beside_others() -> None:
+    x, y = numbers(2, 3, 4), torch.tensor([[-100, -100, -100], [1, 2, -100]])
+    values = vmap(lambda a, b: xt.cross_entropy(a, b, empty="zero"))(x, y)
+    assert_close(values, torch.stack([torch.zeros((), dtype=torch.float64), xt.cross_entropy(x[1], y[1])]))
+    for empty in ("nan", "zero"):
+        slopes = vmap(grad(lambda a, b: xt.cross_entropy(a, b, empty=empty)))(x, y)  # noqa: B023
+        assert_close(slopes[0], torch.zeros(3, 4, dtype=torch.float64), rtol=0.0, atol=0.0)
+        assert_close(slopes[1], gradient(lambda z: xt.cross_entropy(z, y[1]), x[1]))
+
+
 def test_a_backend_asked_for_by_name_refuses_a_transform() -> None:
     with pytest.raises(BackendError, match=r"numba: a torch\.func transform is at work"):
         grad(lambda x: xt.cross_entropy(x, LABELS, backend="numba"))(numbers(5, 4))

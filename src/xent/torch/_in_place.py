@@ -42,6 +42,8 @@ def _why_not(work: CrossEntropy, x: Tensor, tensors: Tensors, with_statistics: b
         return "the input is a leaf of the graph: its own values would be lost", "Leave inplace out, or use what a layer gives."
     if x._base is not None and x._base.requires_grad and x._base.is_leaf:
         return "the input is a view of a leaf, whose own values would be lost", "Leave inplace out, or use what a layer gives."
+    if x.is_neg():
+        return "the input is stored with its sign turned", "Use input.resolve_neg()."
     if _overlaps_itself(x):
         return f"the input overlaps itself, with strides {x.stride()}", "Use input.contiguous()."
     if saves_elsewhere():

@@ -56,7 +56,8 @@ def cross_entropy(
         softcap: the bound > 0 that no z passes, or None.
         scale: a factor of the logits, one over the temperature.
         normalizer: the denominator of the mean, > 0, in place of Σ w or N; a number, or a tensor that holds one.
-        empty: what a mean over no counted row is: "nan" (as PyTorch), "zero", or "raise".
+        empty: what a mean over no counted row is: "nan" (as PyTorch), "zero", or "raise" (NaN where nothing can be read, as
+            under `torch.func`).
         validate: what to do about target rows that are no distribution: "off" (as PyTorch), "warn", or "raise".
         inplace: write the gradient over the input's memory, which saves a tensor of its size.
         return_stats: return the `RowStats` of the rows as well.
