@@ -296,7 +296,10 @@ IN_PLACE: dict[str, Refused] = {
         of_layer, 'with reduction="none" the gradient depends on what is asked later', LATER, reduction="none"
     ),
     "beside statistics": in_place(
-        of_layer, "with return_stats=True the gradient depends on what is asked later", LATER, return_stats=True
+        of_layer,
+        "with return_stats=True the gradient depends on what is asked later",
+        "Leave one of the two out.",
+        return_stats=True,
     ),
     "by the formula": in_place(of_layer, 'backend="torch" computes no gradient of its own', backend="torch"),
     "on no memory": in_place(lambda leaf: leaf.to("meta"), "the tensors are on meta", target=T.to("meta")),

@@ -68,3 +68,10 @@ __all__ = [
     "nll_loss",
     "softmax",
 ]
+
+
+def __getattr__(name: str) -> object:
+    """Layers and other losses are PyTorch's."""
+    raise AttributeError(
+        f"xent.torch holds {len(__all__)} names, losses and what belongs to them; {name!r} is not one. Try torch.nn."
+    )

@@ -35,9 +35,11 @@ def _why_not(work: CrossEntropy, x: Tensor, tensors: Tensors, with_statistics: b
         return "PyTorch is recording this call, and must not see its input change", out
     if work.backend == "torch":
         return 'backend="torch" computes no gradient of its own', out
-    if with_statistics or not work.one_number:
-        found = "return_stats=True" if with_statistics else 'reduction="none"'
-        return f"with {found} the gradient depends on what is asked later", 'Use reduction="mean" or "sum", or leave inplace out.'
+    if with_statistics:
+        return "with return_stats=True the gradient depends on what is asked later", "Leave one of the two out."
+    if not work.one_number:
+        found = 'with reduction="none" the gradient depends on what is asked later'
+        return found, 'Use reduction="mean" or "sum", or leave inplace out.'
     if x.requires_grad and x.is_leaf:
         return "the input is a leaf of the graph: its own values would be lost", "Leave inplace out, or use what a layer gives."
     if x._base is not None and x._base.requires_grad and x._base.is_leaf:

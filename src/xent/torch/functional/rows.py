@@ -59,7 +59,8 @@ def cross_entropy(
         empty: what a mean over no counted row is: "nan" (as PyTorch), "zero", or "raise" (NaN where nothing can be read, as
             under `torch.func`).
         validate: what to do about target rows that are no distribution: "off" (as PyTorch), "warn", or "raise".
-        inplace: write the gradient over the input's memory, which saves a tensor of its size.
+        inplace: write the gradient over the input's memory, which saves a tensor of its size. This call does it, not the
+            backward pass: read accuracy or penalties from the logits before.
         return_stats: return the `RowStats` of the rows as well.
         backend: the name of a backend, "torch" for the formula in torch operators, or None for the first that serves.
 
