@@ -81,10 +81,6 @@ class Block(NamedTuple):
     start: int
     stop: int
 
-    def moved(self, outer: int, inner: int) -> "Block":
-        """The same rows of another outer slice."""
-        return Block(slice(outer, outer + 1), self.inner, self.start + outer * inner, self.stop + outer * inner)
-
     def view(self, array: Array) -> Array | None:
         """The block of [A, B, C] as a matrix [n, C] with classes or rows side by side, if that is a view."""
         part = array[self.outer, self.inner] if array.shape[0] > 1 else array[0, self.inner]
@@ -119,19 +115,18 @@ Coefficients: TypeAlias = Callable[[RowStatistics, Block], RowCoefficients]
 def blocks(array: Array) -> tuple[Block, ...]:
     """Blocks of about `BLOCK_BYTES` that cover [A, B, C] in order."""
     outer, inner, classes = array.shape
-    if inner >= LARGE_IMAGE and outer > 1 and classes > 1 and array.strides[2] != array.itemsize:
-        # Rows lie side by side within one outer slice alone.
-        parts = (_blocks(1, inner, classes * array.itemsize + ROW_BYTES) for _ in range(outer))
-        return tuple(block.moved(a, inner) for a, part in enumerate(parts) for block in part)
-    if outer * inner * (classes * array.itemsize + ROW_BYTES) <= BLOCK_BYTES:
+    row_bytes = classes * array.itemsize + ROW_BYTES
+    # Rows that lie side by side do so within one outer slice alone.
+    apart = inner >= LARGE_IMAGE and outer > 1 and classes > 1 and array.strides[2] != array.itemsize
+    if outer * inner * row_bytes <= BLOCK_BYTES and not apart:
         return (Block(slice(0, outer), slice(0, inner), 0, outer * inner),) if outer * inner else ()
-    return tuple(_blocks(outer, inner, classes * array.itemsize + ROW_BYTES))
+    return tuple(_blocks(outer, inner, row_bytes, apart=apart))
 
 
-def _blocks(outer: int, inner: int, row_bytes: int) -> Iterator[Block]:
+def _blocks(outer: int, inner: int, row_bytes: int, *, apart: bool) -> Iterator[Block]:
     rows = max(1, BLOCK_BYTES // row_bytes)
     if inner <= rows:
-        step = max(1, rows // max(1, inner))
+        step = 1 if apart else max(1, rows // max(1, inner))
         for a in range(0, outer, step):
             b = min(outer, a + step)
             yield Block(slice(a, b), slice(0, inner), a * inner, b * inner)

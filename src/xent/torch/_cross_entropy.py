@@ -18,7 +18,7 @@ from xent.torch import _formula
 from xent.torch import _small as small
 from xent.torch._arguments import check_mean, check_target, check_weight
 from xent.torch._engine import Tensors, times_upstream
-from xent.torch._tensors import STORAGE, array_of, input_of, loss_of, numbers_of, room_for, stand_in, tensor_of
+from xent.torch._tensors import STORAGE, array_of, input_of, loss_of, numbers_of, room_for, stand_in, targeted, tensor_of
 
 EVERYTHING = Want(entropy=True, rank=True)
 
@@ -51,9 +51,7 @@ class CrossEntropy(NamedTuple):
 
     def check(self, tensors: Tensors) -> None:
         """Shapes and dtypes."""
-        x, target, weight = tensors
-        assert x is not None
-        assert target is not None
+        x, target, weight = targeted(tensors)
         indices = check_target(x, target)
         check_weight(weight, x)
         if not indices and self.ignore_index >= 0:
@@ -75,9 +73,7 @@ class CrossEntropy(NamedTuple):
 
     def check_values(self, tensors: Tensors) -> None:
         """What the kernels' way refuses; the logits may hold anything."""
-        x, target, weight = tensors
-        assert x is not None
-        assert target is not None
+        x, target, weight = targeted(tensors)
         self._replace(backend=None).prepared((stand_in(x), target.cpu(), None if weight is None else weight.cpu()))
 
     def value(self, tensors: Tensors) -> Tensor:
@@ -87,8 +83,8 @@ class CrossEntropy(NamedTuple):
 
     def value_and_gradients(self, tensors: Tensors, needed: tuple[bool, ...]) -> tuple[Tensor, Tensors]:
         """In one visit, into a fresh gradient."""
-        x, target, weight = tensors
-        if weight is None and x is not None and target is not None and self[1:] in _PLAIN and small.serves(x, target):
+        x, target, weight = targeted(tensors)
+        if weight is None and self[1:] in _PLAIN and small.serves(x, target):
             found = small.value_and_gradient(x, target, self.ignore_index, self.reduction == "mean")
             if found is not None:
                 return found[0], (found[1], None, None)
@@ -112,9 +108,7 @@ class CrossEntropy(NamedTuple):
 
     def formula_rows(self, tensors: Tensors) -> tuple[Tensor, _formula.Rows]:
         """The loss, and the rows it came from."""
-        x, target, weight = tensors
-        assert x is not None
-        assert target is not None
+        x, target, weight = targeted(tensors)
         o = _formula.Options(self.ignore_index, self.label_smoothing, self.z_loss, self.focal, self.softcap, self.scale)
         rows = _formula.rows_of(x, target, weight, o)
         values = _formula.loss_rows(rows, o)
@@ -126,9 +120,7 @@ class CrossEntropy(NamedTuple):
 
     def prepared(self, tensors: Tensors) -> Call:
         """The call in NumPy arrays, checked."""
-        x, target, weight = tensors
-        assert x is not None
-        assert target is not None
+        x, target, weight = targeted(tensors)
         if target.is_floating_point():
             self.check(tensors)
         rest: Any = self[6:]
@@ -197,8 +189,7 @@ class WithStatistics(NamedTuple):
         """In torch operators."""
         loss, rows = self.loss.formula_rows(tensors)
         z = rows.z
-        _, target, _ = tensors
-        assert target is not None
+        _, target, _ = targeted(tensors)
         dim = min(z.ndim - 1, 1)
         mute = torch.zeros_like(rows.lse, dtype=torch.bool) if rows.counted is None else ~rows.counted
         parts = (rows.lse, 0.0 - rows.surprisal, _formula.entropy_of(rows, dim))

@@ -12,7 +12,7 @@ from xent._errors import DTypeError
 from xent.torch import _formula
 from xent.torch._arguments import check_mean, check_target, check_weight
 from xent.torch._engine import Tensors
-from xent.torch._tensors import array_of, input_of, loss_of, numbers_of, room_for, stand_in, tensor_of
+from xent.torch._tensors import array_of, input_of, loss_of, numbers_of, room_for, stand_in, targeted, tensor_of
 
 
 class NLL(NamedTuple):
@@ -34,9 +34,7 @@ class NLL(NamedTuple):
 
     def check(self, tensors: Tensors) -> None:
         """Shapes and dtypes."""
-        x, target, weight = tensors
-        assert x is not None
-        assert target is not None
+        x, target, weight = targeted(tensors)
         if not check_target(x, target):
             raise DTypeError(
                 "nll_loss takes class indices",
@@ -49,9 +47,7 @@ class NLL(NamedTuple):
 
     def check_values(self, tensors: Tensors) -> None:
         """As the kernels' way: labels, weights, and log-probabilities of at most 0."""
-        x, target, weight = tensors
-        assert x is not None
-        assert target is not None
+        x, target, weight = targeted(tensors)
         suspect = self.validate != "off" and bool((x.detach() > 0).any())
         inputs = (x.cpu() if suspect else stand_in(x), target.cpu(), None if weight is None else weight.cpu())
         self._replace(backend=None)._call(inputs)
@@ -72,9 +68,7 @@ class NLL(NamedTuple):
 
     def formula(self, tensors: Tensors) -> Tensor:
         """In torch operators."""
-        x, target, weight = tensors
-        assert x is not None
-        assert target is not None
+        x, target, weight = targeted(tensors)
         values, weights = _formula.picked(x, target, weight, self.ignore_index)
         return _formula.reduced(values, weights.sum(), self.reduction, self.normalizer, self.empty)
 
@@ -83,9 +77,7 @@ class NLL(NamedTuple):
         return torch.ops.xent.nll_loss(*tensors, *self)
 
     def _call(self, tensors: Tensors) -> Call:
-        x, target, weight = tensors
-        assert x is not None
-        assert target is not None
+        x, target, weight = targeted(tensors)
         self.check(tensors)
         rest: Any = self[1:]
         given = input_of(x)

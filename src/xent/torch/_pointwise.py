@@ -9,8 +9,8 @@ import torch
 from torch import Tensor
 
 from xent._calls import buffers
-from xent._calls.pointwise import unit_interval
-from xent._calls.rows import Reducer, rounded
+from xent._calls.pointwise import Call, unit_interval
+from xent._calls.rows import Reducer
 from xent._errors import ArgumentError
 from xent._typing import Array, Storage
 from xent.kernels.contract import Pointwise
@@ -19,7 +19,6 @@ from xent.losses.binary import BINARY_CROSS_ENTROPY, BINARY_LOG_LOSS
 from xent.losses.divergence import DIVERGENCE, LOG_DIVERGENCE
 from xent.losses.reduction import total
 from xent.losses.regression import GAUSSIAN_NLL, SQUARED_ERROR
-from xent.schedules import pointwise
 from xent.torch import _formula
 from xent.torch._arguments import check_mean, check_same_shape
 from xent.torch._engine import Tensors
@@ -147,7 +146,7 @@ class PointwiseLoss(NamedTuple):
             pairs = zip(found, tensors, strict=True)
             return value.to(loss_dtype(x)), tuple(None if g is None or t is None else g.to(t.dtype) for g, t in pairs)
         built = tuple(buffers.empty_like(array_of(x)) for _ in KINDS[self.name].derivatives)
-        value = self._run(tensors, tuple(built))
+        value = self._run(tensors, built)
         return value, self._placed(tensors, needed, tuple(tensor_of(g, storage_of(x, "input")) for g in built))
 
     def gradients(self, tensors: Tensors, needed: tuple[bool, ...], upstream: tuple[Tensor, ...]) -> Tensors:
@@ -181,15 +180,8 @@ class PointwiseLoss(NamedTuple):
         kernels = KINDS[self.name].kernels
         counted = total(inputs[2].reshape(-1).astype(np.float64)) if self.weight_in_mean else float(x.numel())
         reducer = Reducer.checked(self.reduction, counted, self.normalizer, self.empty)
-        dtype = np.float64 if storage == "float64" else np.float32
-        values = np.empty(tuple(x.shape), dtype) if reducer.reduction == "none" else None
-        kernel = choose(self.backend, storage, kernels.name)
-        value_sum = pointwise.evaluate(
-            kernel, kernels, inputs, storage, values=values, gradients=gradients, factor=reducer.upstream
-        )
-        if values is not None:
-            return loss_of(values + dtype(self.constant) if self.constant else values)
-        return loss_of(rounded(reducer.reduce_sum(value_sum + self.constant * x.numel()), dtype))
+        call = Call(kernels, choose(self.backend, storage, kernels.name), storage, inputs, reducer, self.constant)
+        return loss_of(call.run(gradients))
 
     def _raised(self, tensors: Tensors) -> Tensors:
         """With variances of at least the floor; derivatives pass as if nothing had been raised."""
@@ -216,15 +208,11 @@ def _inputs(name: str, tensors: Tensors, storage: Storage) -> tuple[Array, ...]:
     assert x is not None
     assert y is not None
     inputs = [array_of(x), array_of(y) if y.dtype == x.dtype else _double(y)]
-    if name == "binary_cross_entropy":
-        return (*inputs, *(np.ones(tuple(x.shape)) if t is None else _double(t) for t in more)) if any_of(more) else tuple(inputs)
+    if name == "binary_cross_entropy" and any(t is not None for t in more):
+        # Both weights or neither, as the kernel takes them.
+        return (*inputs, *(np.ones(tuple(x.shape)) if t is None else _double(t) for t in more))
     weights = (t for t in more if t is not None)
     return (*inputs, *((array_of(t) if name == "gaussian_nll" and t.dtype == x.dtype else _double(t)) for t in weights))
-
-
-def any_of(tensors: list[Tensor | None]) -> bool:
-    """Whether any is there."""
-    return any(t is not None for t in tensors)
 
 
 def _double(tensor: Tensor) -> Array:

@@ -1,5 +1,6 @@
 """Tensors as NumPy sees them and back, without a copy: bfloat16 as the bits that kernels read."""
 
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
@@ -51,6 +52,14 @@ def has_class_axis(x: Tensor, name: str = "input") -> None:
     if x.ndim == 0:
         raise ShapeError(f"{name} must have a class axis", "found a single number", "One row is shaped (C,).")
     has_classes(x.shape[min(x.ndim - 1, 1)], name)
+
+
+def targeted(tensors: Sequence[Tensor | None]) -> tuple[Tensor, Tensor, Tensor | None]:
+    """Input, target and weight of a call, of which the weight alone may be left out."""
+    x, target, weight = tensors
+    assert x is not None
+    assert target is not None
+    return x, target, weight
 
 
 def storage_of(tensor: Tensor, name: str) -> Storage:
