@@ -16,13 +16,22 @@ MEAN = {"reduction": "mean", "normalizer": None, "empty": "nan", "backend": None
 ROWS = MEAN | {"axis": -1, "validate": "raise"}
 LABELLED = ROWS | {"weight": None, "ignore_index": -100}
 BENT = {"scale": 1.0, "softcap": None}
+SOFTMAX = BENT | {"label_smoothing": 0.0, "z_loss": 0.0, "focal": 0.0}
+LINEAR = {name: default for name, default in (LABELLED | SOFTMAX).items() if name != "axis"} | {
+    "bias": None,
+    "sample_weight": None,
+    "shift": 0,
+    "memory_limit": None,
+    "return_stats": False,
+}
 
 LOSSES: dict[str, tuple[list[str], dict[str, Any]]] = {
-    "cross_entropy": (["logits", "target"], LABELLED | BENT | {"label_smoothing": 0.0, "z_loss": 0.0, "focal": 0.0}),
+    "cross_entropy": (["logits", "target"], LABELLED | SOFTMAX),
     "kl_divergence_loss": (["logits", "target_probs"], ROWS | BENT | {"weight": None}),
     "nll_loss": (["log_probs", "target"], LABELLED),
     "log_loss": (["probs", "target"], LABELLED),
     "binary_cross_entropy": (["logits", "target"], MEAN | {"weight": None, "pos_weight": None}),
+    "linear_cross_entropy": (["hidden", "classifier", "target"], LINEAR),
     "mse_loss": (["input", "target"], MEAN | {"weight": None}),
     "gaussian_nll_loss": (["mean", "target", "var"], MEAN | {"full": False}),
 }
@@ -35,6 +44,7 @@ SIGNATURES = (
     LOSSES
     | {f"{name}_and_grad": arguments for name, arguments in LOSSES.items()}
     | {f"{name}_and_grad": (LOSSES[name][0], LOSSES[name][1] | {"out": None}) for name in OVERWRITING}
+    | {"linear_cross_entropy_and_grad": (LOSSES["linear_cross_entropy"][0], LINEAR | {"tolerance": 0.0})}
     | {name: (["x"], {"axis": -1, "backend": None}) for name in ("softmax", "log_softmax", "logsumexp")}
     | {name: (["x"], {"backend": None}) for name in ("sigmoid", "log_sigmoid")}
 )
@@ -54,8 +64,9 @@ ERRORS = {
 }
 """Name -> the built-in class that a caller may catch instead."""
 
-SERVICES = {"backends", "explain_backend", "get_num_threads", "set_num_threads"}
-PUBLIC = {*SIGNATURES, *ERRORS, *SERVICES, "information", "__version__"}
+SERVICES = {"backends", "explain_backend", "get_num_threads", "plan_linear", "set_num_threads"}
+RESULTS = {"LinearGradients", "LinearPlan", "LinearStats"}
+PUBLIC = {*SIGNATURES, *ERRORS, *SERVICES, *RESULTS, "information", "__version__"}
 
 QUANTITIES = {
     "binary_entropy",

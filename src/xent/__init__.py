@@ -37,6 +37,8 @@ from xent.functional.from_logits import (
     kl_divergence_loss_and_grad,
 )
 from xent.functional.from_probabilities import log_loss, log_loss_and_grad, nll_loss, nll_loss_and_grad
+from xent.functional.linear import LinearGradients, LinearStats, linear_cross_entropy, linear_cross_entropy_and_grad
+from xent.functional.linear_plan import LinearPlan, plan_linear
 from xent.functional.normalise import log_sigmoid, log_softmax, logsumexp, sigmoid, softmax
 from xent.kernels.cpu.threads import get_num_threads, set_num_threads
 from xent.kernels.select import backends
@@ -55,6 +57,9 @@ __all__ = [
     "DistributionWarning",
     "EmptyMeanError",
     "LabelError",
+    "LinearGradients",
+    "LinearPlan",
+    "LinearStats",
     "MissingExtraError",
     "ShapeError",
     "XentError",
@@ -71,6 +76,8 @@ __all__ = [
     "information",
     "kl_divergence_loss",
     "kl_divergence_loss_and_grad",
+    "linear_cross_entropy",
+    "linear_cross_entropy_and_grad",
     "log_loss",
     "log_loss_and_grad",
     "log_sigmoid",
@@ -80,6 +87,7 @@ __all__ = [
     "mse_loss_and_grad",
     "nll_loss",
     "nll_loss_and_grad",
+    "plan_linear",
     "set_num_threads",
     "sigmoid",
     "softmax",

@@ -1,7 +1,7 @@
 """A checked call of a softmax-family loss: options, target, weights and reduction made ready for a schedule."""
 
 from dataclasses import replace
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, Protocol
 
 import numpy as np
 
@@ -75,10 +75,40 @@ class Options(NamedTuple):
     backend: str | None = None
 
 
+class Softmax(Protocol):
+    """The options that say which loss of the family it is."""
+
+    @property
+    def label_smoothing(self) -> float:
+        """The share spread evenly."""
+        ...
+
+    @property
+    def z_loss(self) -> float:
+        """What lse² costs."""
+        ...
+
+    @property
+    def focal(self) -> float:
+        """The exponent of the miss."""
+        ...
+
+    @property
+    def softcap(self) -> float | None:
+        """The bound of every z."""
+        ...
+
+    @property
+    def scale(self) -> float:
+        """The factor of the logits."""
+        ...
+
+
 _PLAIN_LOSS, _PLAIN_TRANSFORM = CategoricalLoss(), Transform()
 
 
-def _loss(o: Options, weight: Array | None) -> CategoricalLoss:
+def loss_of(o: Softmax, weight: Array | None) -> CategoricalLoss:
+    """The loss, its options checked."""
     if o.label_smoothing == o.z_loss == o.focal == 0.0:
         return _PLAIN_LOSS
     return CategoricalLoss(
@@ -89,7 +119,8 @@ def _loss(o: Options, weight: Array | None) -> CategoricalLoss:
     )
 
 
-def _transform(o: Options) -> Transform:
+def transform_of(o: Softmax) -> Transform:
+    """From logits to z, its options checked."""
     if o.softcap is None and type(o.scale) in (float, int) and o.scale == 1.0:
         return _PLAIN_TRANSFORM
     cap = None if o.softcap is None else options.number(o.softcap, "softcap", 0.0, open_low=True)
@@ -106,7 +137,7 @@ def prepared(given: _rows.Input, target: Any, o: Options, target_as: str | None 
     options.choice(o.validate, "validate")
     goal = _rows.read_target(target, given, options.ignored_label(o.ignore_index), target_as)
     weight = None if o.weight is None else class_weights(o.weight, given.classes)
-    loss = _loss(o, weight)
+    loss = loss_of(o, weight)
     if loss.focal and goal.probs is not None and weight is not None:
         raise weighted_mixture(o.focal, given.classes)
     kernel = choose(o.backend, given.storage)
@@ -117,8 +148,8 @@ def prepared(given: _rows.Input, target: Any, o: Options, target_as: str | None 
         target=goal.indices,
         target_probs=goal.probs,
         class_weight=weight if goal.probs is not None else None,
-        class_vector=_class_vector(weight, given.classes) if loss.label_smoothing else None,
-        transform=_transform(o),
+        class_vector=class_vector(weight, given.classes) if loss.label_smoothing else None,
+        transform=transform_of(o),
     )
     if weight is not None and goal.indices is not None:
         rows = _with_row_weights(rows, weight, smoothed=loss.label_smoothing > 0.0)
@@ -135,7 +166,8 @@ def weighted_mixture(focal: float, classes: int) -> ArgumentError:
     )
 
 
-def _class_vector(weight: Array | None, classes: int) -> Array:
+def class_vector(weight: Array | None, classes: int) -> Array:
+    """The vector u of label smoothing: even, or as the classes weigh."""
     return np.full(classes, 1.0 / classes) if weight is None else weight / classes
 
 

@@ -14,12 +14,15 @@ _NEUTRAL = {
     "scale": "1 changes nothing.",
     "var": "A variance is the square of a standard deviation.",
     "eps": "1e-6 is the default.",
+    "tolerance": "0 leaves out nothing.",
     "normalizer": "None divides by this call's own weight.",
 }
 _CHOICES = {
     "reduction": ("none", "sum", "mean"),
     "empty": ("nan", "zero", "raise"),
     "validate": ("raise", "warn", "off"),
+    "dtype": ("float32", "bfloat16", "float16", "float64"),
+    "classifier_dtype": ("float32", "bfloat16", "float16", "float64"),
 }
 
 
@@ -62,6 +65,13 @@ def number(value: object, name: str, low: float, high: float = math.inf, *, open
 def finite(value: Any, name: str) -> float:
     """A finite number."""
     return number(value, name, -math.inf, math.inf)
+
+
+def whole(value: object, name: str, least: int) -> int:
+    """A whole number that is not too small."""
+    if is_whole(value) and value >= least:
+        return int(value)
+    raise ArgumentError(f"{name} must be a whole number of at least {least}", f"found {value!r}", "It counts something.")
 
 
 def ignored_label(value: object) -> int:

@@ -6,7 +6,7 @@ No result depends on where a block ends: rows do not know their neighbours.
 """
 
 from collections.abc import Callable, Iterator
-from typing import NamedTuple, Protocol, TypeAlias
+from typing import NamedTuple, Protocol, TypeAlias, TypeVar
 
 import numpy as np
 
@@ -108,6 +108,7 @@ class Block(NamedTuple):
         return values[self.start : self.stop] if isinstance(values, np.ndarray) else values
 
 
+PerRows = TypeVar("PerRows", RowStatistics, RowCoefficients)
 Coefficients: TypeAlias = Callable[[RowStatistics, Block], RowCoefficients]
 """From a block's statistics to the coefficients of its gradient."""
 
@@ -192,6 +193,22 @@ def gradient(kernel: Kernel, rows: Rows, want: Want, coefficients: Coefficients,
         _returned(block, target, out)
 
     for_each(work, blocks(rows.logits))
+
+
+def gradient_from(kernel: Kernel, rows: Rows, statistics: RowStatistics, coefficients: RowCoefficients, out: Array) -> None:
+    """Into out [A, B, C] the gradient by statistics that are known, of rows whose classes may be a part of all."""
+
+    def work(block: Block) -> None:
+        part, target = slice(block.start, block.stop), _room(block, out)
+        kernel.gradient(rows.problem(block), some(statistics, part), some(coefficients, part), target)
+        _returned(block, target, out)
+
+    for_each(work, blocks(rows.logits))
+
+
+def some(values: PerRows, rows: slice | IndicesN) -> PerRows:
+    """What is said of some of the rows."""
+    return values._make(value[rows] if isinstance(value, np.ndarray) and value.ndim else value for value in values)
 
 
 def log_partition(kernel: Kernel, rows: Rows) -> RowsN:

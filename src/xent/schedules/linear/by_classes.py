@@ -1,0 +1,143 @@
+"""Blocks of classes, each with all rows: statistics merge over the blocks, and gradients make the logits a second time."""
+
+from collections.abc import Iterator
+
+import numpy as np
+
+from xent._typing import Floats, PerRow, RowsN
+from xent.kernels.contract import Kernel, RowCoefficients, RowStatistics, Want
+from xent.schedules import dense
+from xent.schedules.dense import RowLoss
+from xent.schedules.linear.algebra import Algebra
+from xent.schedules.linear.head import Head, Scratch, SparseTarget
+from xent.schedules.linear.merge import Part, finished, joined, merged, with_void
+from xent.schedules.linear.plan import Plan
+from xent.schedules.linear.sums import Sums
+from xent.schedules.linear.targets import Coefficients, at_places, pull, surprisal
+
+
+class ByClasses:
+    """Walks over the classes of a head."""
+
+    def __init__(self, kernel: Kernel, head: Head, algebra: Algebra, plan: Plan) -> None:
+        """Nothing is computed yet."""
+        self._kernel, self._head, self._algebra, self._plan = kernel, head, algebra, plan
+        self._scratch = Scratch()
+        self._at_label = np.full(head.number, -np.inf)
+        """The logit of an index target, once its block has been seen."""
+
+    def statistics(self, want: Want) -> RowStatistics:
+        """Of every row: block after block merged in the order of the classes; the rank in a second walk."""
+        less = want._replace(rank=False)
+        parts: list[Part | None] = [None] * len(self._plan.row_slices())
+        for number, rows, classes, tile in self._tiles():
+            here, before = self._part(rows, classes, tile, less), parts[number]
+            parts[number] = here if before is None else merged(before, here)
+        result = joined([finished(part) for part in parts if part is not None])
+        return result._replace(rank=self._ranks()) if want.rank and self._head.target is not None else result
+
+    def values_and_gradients(self, loss: RowLoss, upstream: PerRow, sums: Sums) -> RowsN:
+        """Each row's loss, and the gradients of ``Σ_r upstream_r · loss_r`` added up."""
+        found, weight = self.statistics(loss.want), self._head.weight
+        self._add_gradients(found, loss.coefficients(found, weight).times(upstream), sums)
+        return loss.values(found, weight)
+
+    def gradients(self, want: Want, coefficients: Coefficients, sums: Sums) -> None:
+        """The gradients whose coefficients are what is said of the statistics of rows."""
+        found = self.statistics(want)
+        self._add_gradients(found, coefficients(found, slice(0, self._head.number)), sums)
+
+    def _tiles(self, more: int = 0) -> Iterator[tuple[int, slice, slice, Floats]]:
+        """A chunk of rows, by number and place, a block of classes, and their logits, with more columns where asked."""
+        for classes in self._plan.class_slices():
+            width = classes.stop - classes.start
+            for number, rows in enumerate(self._plan.row_slices()):
+                tile = self._scratch.of("tile", (rows.stop - rows.start, width + more), self._head.real)
+                hidden = self._head.hidden_part(rows, self._algebra)
+                self._head.logits(hidden, classes, tile[:, :width], self._algebra, self._scratch)
+                yield number, rows, classes, tile
+
+    def _problem(self, tile: Floats, rows: slice, classes: slice) -> dense.Rows:
+        """As kernels want it: no label, which may lie in another block."""
+        return self._head.tile_rows(tile, rows, classes, targets=self._head.target_probs is not None)
+
+    def _part(self, rows: slice, classes: slice, tile: Floats, want: Want) -> Part:
+        """What these classes say of these rows."""
+        head = self._head
+        found = dense.statistics(self._kernel, self._problem(tile, rows, classes), want)
+        if head.target_probs is None:
+            target = self._target(rows, classes)
+            scores, _ = at_places(tile, target.classes, head.transform)
+            found = found._replace(surprisal=surprisal(found, scores, target.mass), mass=target.mass.sum(axis=1))
+            if head.target is not None:
+                label = np.take_along_axis(tile, target.classes, 1)[:, 0]
+                self._at_label[rows] = np.where(target.mass[:, 0] > 0.0, label, self._at_label[rows])
+        vector_mass = 0.0 if head.class_vector is None else float(head.class_vector[classes].sum())
+        return with_void(Part(found, vector_mass), tile, head.transform.scale)
+
+    def _target(self, rows: slice, classes: slice) -> SparseTarget:
+        """Labels or sparse targets as places among these classes, with mass 0 where they lie elsewhere."""
+        head, count = self._head, rows.stop - rows.start
+        if head.sparse is not None:
+            labels, mass = head.sparse.part(rows)
+        elif head.target is not None:
+            labels, mass = head.target[rows, None], np.ones((count, 1))
+        else:
+            labels, mass = np.zeros((count, 0), np.int64), np.zeros((count, 0))
+        here = (labels >= classes.start) & (labels < classes.stop)
+        return SparseTarget(np.where(here, labels - classes.start, 0), np.where(here, mass, 0.0))
+
+    def _ranks(self) -> RowsN:
+        """How many classes score above the label, whose logit stands beside each block."""
+        result = np.zeros(self._head.number)
+        for _, rows, classes, tile in self._tiles(more=1):
+            here, width = self._target(rows, classes), classes.stop - classes.start
+            own = here.mass[:, 0] > 0.0
+            tile[:, width] = self._at_label[rows]
+            tile[own, here.classes[own, 0]] = tile[own, width]
+            problem = dense.Rows(
+                tile[None], self._head.storage, np.full(len(tile), width, np.int64), transform=self._head.transform
+            )
+            rank = dense.statistics(self._kernel, problem, Want(rank=True)).rank
+            assert rank is not None
+            result[rows] += rank
+        return result
+
+    def _add_gradients(self, found: RowStatistics, coefficients: RowCoefficients, sums: Sums) -> None:
+        """The second walk."""
+        last = len(self._plan.row_slices()) - 1
+        for number, rows, classes, tile in self._tiles():
+            self._write_gradient(tile, rows, classes, dense.some(found, rows), dense.some(coefficients, rows))
+            hidden = self._head.hidden_part(rows, self._algebra)
+            sums.by_classifier(tile, hidden, classes, first=number == 0)
+            sums.by_hidden(tile, rows, classes, self._scratch, first=classes.start == 0)
+            if number == last:
+                sums.classifier_done(classes)
+        for rows in self._plan.row_slices():
+            sums.hidden_done(rows)
+
+    def _write_gradient(
+        self, tile: Floats, rows: slice, classes: slice, found: RowStatistics, coefficients: RowCoefficients
+    ) -> None:
+        """Over the logits of a tile their gradient."""
+        head, target = self._head, self._target(rows, classes)
+        _, slope = at_places(tile, target.classes, head.transform)
+        dense.gradient_from(self._kernel, self._problem(tile, rows, classes), found, coefficients, tile[None])
+        if head.sparse is not None:
+            pull(tile, target, coefficients.b, slope)
+        elif head.target is not None:
+            own = np.flatnonzero(target.mass[:, 0] > 0.0)
+            u = 0.0 if head.class_vector is None else head.class_vector[head.target[rows][own]]
+            mine, c = dense.some(found, own), dense.some(coefficients, own)
+            tile[own, target.classes[own, 0]] = at_label(mine, c, u) * slope[own, 0]
+
+
+def at_label(rows: RowStatistics, coefficients: RowCoefficients, u: PerRow) -> RowsN:
+    """``a·p − b − c·u − d·p·(log p + entropy)`` at the label, by its surprisal: right where p is almost 1."""
+    a, b, c, d = coefficients
+    with np.errstate(all="ignore"):
+        result = (a - b) + a * np.expm1(-rows.surprisal) - c * u
+        if rows.entropy is not None:
+            p = np.exp(-rows.surprisal)
+            result = result - np.where(p == 0.0, 0.0, d * p * (rows.entropy - rows.surprisal))
+    return np.where(np.isnan(rows.excess), np.nan, result)

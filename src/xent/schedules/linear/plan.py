@@ -1,0 +1,163 @@
+"""How much of the logits exists at once, and in which order: decided from shapes and a number of bytes, before anything runs.
+
+rows      chunks of rows with all their classes: one product for the logits, two for the gradients
+classes   blocks of classes with all rows: statistics merge over the blocks; gradients make the logits a second time
+"""
+
+from contextlib import suppress
+from functools import cache
+from pathlib import Path
+from typing import Literal, NamedTuple
+
+from xent.kernels.cpu.threads import get_num_threads
+
+Order = Literal["rows", "classes"]
+DEFAULT_BYTES = 60 << 20
+"""What a call takes beyond its inputs and gradients where nothing is said: with what libraries hold, below 64 MiB."""
+CACHE_BYTES = 32 << 20
+"""The last-level cache where the system does not tell."""
+ROW_BYTES = 160
+"""Statistics, coefficients and places of one row."""
+OVERHEAD_ROWS = 22.0
+"""A product of n rows takes as long as one of n + 22 in a long one: measured with 16 to 512 rows."""
+FEWEST_CLASSES = 64
+"""A block of classes is no narrower, unless there are fewer."""
+WIDEN_BYTES = 4 << 20
+DENSEST = 1 / 16
+"""Entries kept of a filtered gradient from which the dense products are as fast."""
+
+
+class Shape(NamedTuple):
+    """What decides how a call is planned."""
+
+    rows: int
+    classes: int
+    width: int
+    item: int
+    """Bytes of a number in the computing dtype."""
+    hidden_item: int
+    classifier_item: int
+    gradients: bool = True
+    filtered: bool = False
+    gathered: bool = False
+    """Whether some rows are left out."""
+    target_probs: bool = False
+    room: int = 0
+    """Bytes that the products take for themselves."""
+
+
+class Plan(NamedTuple):
+    """What a call will hold and do."""
+
+    order: Order
+    rows: int
+    """Rows whose logits exist at once."""
+    classes: int
+    """Classes whose logits exist at once."""
+    bytes: int
+    """Working memory beyond inputs and gradients."""
+    products: int
+    """Matrix products of the size of all the logits."""
+    shape: Shape
+
+    def row_slices(self) -> list[slice]:
+        """The rows in order."""
+        return _slices(self.shape.rows, self.rows)
+
+    def class_slices(self) -> list[slice]:
+        """The classes in order."""
+        return _slices(self.shape.classes, self.classes)
+
+
+def plan(shape: Shape, limit: int | None = None, rows: int | None = None) -> Plan | None:
+    """The fastest way that stays within the limit; None if none does. Rows at once may be given, and then only that is tried."""
+    budget = DEFAULT_BYTES if limit is None else limit
+    if rows is not None:
+        n = max(1, min(rows, shape.rows))
+        return Plan("rows", n, shape.classes, _row_order_bytes(shape, n), 3 if shape.gradients else 1, shape)
+    if not shape.rows:
+        return Plan("rows", 1, shape.classes, 0, 0, shape)
+    found = [p for p in (_by_rows(shape, budget), _by_classes(shape, budget)) if p is not None]
+    return min(found, key=_cost) if found else None
+
+
+def smallest(shape: Shape) -> int:
+    """The smallest limit that works."""
+    fewest = min(shape.classes, FEWEST_CLASSES)
+    return min(_row_order_bytes(shape, 1), _class_order_bytes(shape, 1, fewest))
+
+
+def _cost(plan: Plan) -> float:
+    """Products, each as many times slower as its rows are few."""
+    return plan.products * (1.0 + OVERHEAD_ROWS / plan.rows)
+
+
+def _by_rows(shape: Shape, budget: int) -> Plan | None:
+    fixed = _row_order_bytes(shape, 0)
+    each = _row_order_bytes(shape, 1) - fixed
+    tile = max(1, _cache_bytes() // max(1, shape.classes * shape.item))
+    most = min(shape.rows, (budget - fixed) // each, tile)
+    return None if most < 1 else _planned_rows(shape, _even(shape.rows, most))
+
+
+def _planned_rows(shape: Shape, n: int) -> Plan:
+    return Plan("rows", n, shape.classes, _row_order_bytes(shape, n), 3 if shape.gradients else 1, shape)
+
+
+def _row_order_bytes(s: Shape, n: int) -> int:
+    """Tile, copies of rows, widened weights, the wider half of their sum, a row's exponentials, and what is told of each row."""
+    tile = n * s.classes * s.item * (2 if s.target_probs and s.gathered else 1)
+    if s.filtered:
+        tile += int(n * s.classes * DENSEST) * (s.item + 4)
+    copies = (
+        n * s.width * s.item * ((s.gathered or s.hidden_item < s.item) + s.gradients * (s.gathered or s.hidden_item < s.item))
+    )
+    widened = min(WIDEN_BYTES, s.classes * s.width * s.item) if s.classifier_item < s.item else 0
+    wider = s.classes * s.width * (s.item - s.classifier_item) if s.gradients else 0
+    spare = get_num_threads() * s.classes * s.item
+    return tile + copies + widened + wider + spare + s.room + s.rows * ROW_BYTES
+
+
+def _by_classes(shape: Shape, budget: int) -> Plan | None:
+    fewest = min(shape.classes, FEWEST_CLASSES)
+    if budget < _class_order_bytes(shape, 1, fewest):
+        return None
+    rows = shape.rows
+    while rows > 1 and budget < _class_order_bytes(shape, rows, min(shape.classes, max(fewest, rows))):
+        rows = -(-rows // 2)
+    fixed = _class_order_bytes(shape, rows, 0)
+    each = _class_order_bytes(shape, rows, 1) - fixed
+    most = min(shape.classes, (budget - fixed) // each, max(fewest, _cache_bytes() // (rows * shape.item)))
+    classes = _even(shape.classes, max(1, most))
+    return Plan("classes", rows, classes, _class_order_bytes(shape, rows, classes), 4 if shape.gradients else 1, shape)
+
+
+def _class_order_bytes(s: Shape, n: int, c: int) -> int:
+    """Tile, widened weights, the sum of their gradient, copies of the rows, the sum of theirs, and what is told of each row."""
+    tile = n * c * s.item * (2 if s.target_probs else 1)
+    weights = 2 * c * s.width * s.item if s.classifier_item < s.item else 0
+    copied = s.gathered or s.hidden_item < s.item
+    copies = n * s.width * s.item * copied
+    wider = s.rows * s.width * (s.item if s.gathered else s.item - s.hidden_item) if s.gradients else 0
+    return tile + weights + copies + wider + s.room + s.rows * 2 * ROW_BYTES
+
+
+def _even(whole: int, most: int) -> int:
+    """Parts of about one size, none larger than the most, whole vectors where they are many."""
+    parts = -(-whole // most)
+    size = -(-whole // parts)
+    return min(most, -(-size // 16) * 16) if size > 16 else size
+
+
+@cache
+def _cache_bytes() -> int:
+    """The last-level cache of the first processor, where the system tells."""
+    for level in (3, 2):
+        with suppress(OSError, ValueError):
+            told = Path(f"/sys/devices/system/cpu/cpu0/cache/index{level}/size").read_text("ascii").strip()
+            return int(told.removesuffix("K")) << 10
+    return CACHE_BYTES
+
+
+def _slices(length: int, step: int) -> list[slice]:
+    return [slice(i, min(length, i + step)) for i in range(0, length, step)]
