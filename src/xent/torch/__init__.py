@@ -17,13 +17,14 @@ except ImportError as error:
 from xent.torch import _operators as _operators  # registers them, once
 from xent.torch import functional
 from xent.torch._route import explain_backend
-from xent.torch._statistics import RowStats
+from xent.torch._statistics import LinearRowStats, RowStats
 from xent.torch.functional import (
     binary_cross_entropy,
     binary_cross_entropy_with_logits,
     cross_entropy,
     gaussian_nll_loss,
     kl_div,
+    linear_cross_entropy,
     log_softmax,
     logsigmoid,
     mse_loss,
@@ -36,6 +37,7 @@ from xent.torch.modules import (
     CrossEntropyLoss,
     GaussianNLLLoss,
     KLDivLoss,
+    LinearCrossEntropyLoss,
     LogSigmoid,
     LogSoftmax,
     MSELoss,
@@ -49,6 +51,8 @@ __all__ = [
     "CrossEntropyLoss",
     "GaussianNLLLoss",
     "KLDivLoss",
+    "LinearCrossEntropyLoss",
+    "LinearRowStats",
     "LogSigmoid",
     "LogSoftmax",
     "MSELoss",
@@ -62,6 +66,7 @@ __all__ = [
     "functional",
     "gaussian_nll_loss",
     "kl_div",
+    "linear_cross_entropy",
     "log_softmax",
     "logsigmoid",
     "mse_loss",

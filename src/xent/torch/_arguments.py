@@ -66,7 +66,11 @@ def check_target(x: Tensor, target: Tensor) -> bool:
 
 def check_weight(weight: Tensor | None, x: Tensor) -> None:
     """One number a class."""
-    classes = x.shape[min(x.ndim - 1, 1)]
+    check_weight_of(weight, x.shape[min(x.ndim - 1, 1)])
+
+
+def check_weight_of(weight: Tensor | None, classes: int) -> None:
+    """One number for each of so many classes."""
     if weight is not None and tuple(weight.shape) != (classes,):
         raise ShapeError(
             f"weight must hold one number a class, ({classes},)",

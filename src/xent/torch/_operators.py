@@ -13,6 +13,8 @@ from torch import Tensor
 from xent._errors import XentError
 from xent.torch._cross_entropy import CrossEntropy, WithStatistics
 from xent.torch._engine import Outputs, Tensors, Work, again
+from xent.torch._linear import LinearCrossEntropy
+from xent.torch._linear_stats import LinearWithStatistics
 from xent.torch._nll import NLL
 from xent.torch._pointwise import PointwiseLoss
 from xent.torch._softmax import LogSigmoid, Softmax
@@ -21,6 +23,7 @@ from xent.torch._words import in_torch_words
 
 _SCHEMA: dict[Any, str] = {
     int: "SymInt",
+    int | None: "SymInt?",
     float: "float",
     float | None: "float?",
     str: "str",
@@ -148,7 +151,32 @@ def _as_input(tensors: Tensors, options: Any) -> Tensor:
     return torch.empty_like(_there(tensors[0]))
 
 
+def _linear_rows(x: Tensor, weight: Tensor, dtype: torch.dtype | None = None) -> Tensor:
+    wide = torch.float64 if torch.float64 in (x.dtype, weight.dtype) else torch.float32
+    return x.new_empty(x.shape[:-1], dtype=dtype or wide)
+
+
+def _linear_loss(tensors: Tensors, options: Any) -> Tensor:
+    rows = _linear_rows(_there(tensors[0]), _there(tensors[1]))
+    return rows if options.reduction == "none" else rows.new_empty(())
+
+
+def _linear_with_statistics(tensors: Tensors, options: Any) -> tuple[Tensor, ...]:
+    x, weight = _there(tensors[0]), _there(tensors[1])
+    floats = (_linear_rows(x, weight) for _ in range(3))
+    return _linear_loss(tensors, options), *floats, _linear_rows(x, weight, torch.int64), _linear_rows(x, weight)
+
+
 _TARGETED = ("Tensor input", "Tensor target", "Tensor? weight")
+_LINEAR = (
+    "Tensor input",
+    "Tensor linear_weight",
+    "Tensor? linear_bias",
+    "Tensor target",
+    "Tensor? weight",
+    "Tensor? sample_weight",
+    "Tensor? few",
+)
 _FOUR = ("Tensor input", "Tensor? target", "Tensor? weight", "Tensor? pos_weight")
 
 for _operator in (
@@ -160,6 +188,15 @@ for _operator in (
         WithStatistics,
         _with_statistics,
         "(Tensor, Tensor, Tensor, Tensor, Tensor)",
+    ),
+    Operator("linear_cross_entropy", _LINEAR, LinearCrossEntropy, _itself, _linear_loss),
+    Operator(
+        "linear_cross_entropy_stats",
+        _LINEAR,
+        LinearCrossEntropy,
+        LinearWithStatistics,
+        _linear_with_statistics,
+        "(Tensor, Tensor, Tensor, Tensor, Tensor, Tensor)",
     ),
     Operator("nll_loss", _TARGETED, NLL, _itself, _row_loss),
     Operator("pointwise", _FOUR, PointwiseLoss, _itself, _element_loss),

@@ -8,6 +8,7 @@ from xent.torch.functional.elementwise import (
     logsigmoid,
     mse_loss,
 )
+from xent.torch.functional.linear import linear_cross_entropy
 from xent.torch.functional.rows import cross_entropy, log_softmax, nll_loss, softmax
 
 __all__ = [
@@ -16,6 +17,7 @@ __all__ = [
     "cross_entropy",
     "gaussian_nll_loss",
     "kl_div",
+    "linear_cross_entropy",
     "log_softmax",
     "logsigmoid",
     "mse_loss",
