@@ -62,16 +62,14 @@ class _ByRows(torch.autograd.Function):
     @staticmethod
     def forward(rows: RowMap, *tensors: Tensor | None) -> Results:
         """Chunk by chunk; nothing is recorded."""
-        bare = [None if t is None else t.detach() for t in tensors]
-        with _undisturbed(bare):
-            return _chunked(rows, bare)
+        with _undisturbed(tensors):
+            return _chunked(rows, tensors)
 
     @staticmethod
     def setup_context(ctx: Any, inputs: tuple[Any, ...], output: Results) -> None:
         """Keeps the arguments."""
         rows, *tensors = inputs
         ctx.rows, ctx.floats = rows, tuple(o.is_floating_point() for o in output)
-        ctx.mark_non_differentiable(*(o for o in output if not o.is_floating_point()))
         ctx.set_materialize_grads(False)
         ctx.save_for_backward(*tensors)
         ctx.save_for_forward(*tensors)
@@ -157,35 +155,44 @@ def _replaced(arguments: Arguments, places: Sequence[int], chosen: Sequence[Tens
     return full
 
 
+class _Total:
+    """An output of all rows, as its parts come in."""
+
+    def __init__(self, part: Tensor, by_row: bool, count: int) -> None:
+        self.by_row, self.count, self.dtype = by_row, count, part.dtype
+        # A part may be an argument, or a view of one: the total has memory of its own.
+        if by_row:
+            self.memory = part.new_empty((count, *part.shape[1:]))
+        else:
+            half = part.dtype in (torch.float16, torch.bfloat16)
+            self.memory = torch.zeros_like(part, dtype=torch.float32 if half else part.dtype)
+
+    def enter(self, part: Tensor, start: int) -> None:
+        """Writes rows to their place, or adds to the sum."""
+        if self.by_row:
+            self.memory.narrow(0, start, part.shape[0]).copy_(part)
+        elif self.count:
+            self.memory.add_(part)
+
+
 def _chunked(rows: RowMap, tensors: Arguments) -> Results:
     """The map, chunk by chunk."""
     count = next(t.shape[0] for t, cut in zip(tensors, rows.sliced, strict=True) if cut and t is not None)
-    totals: list[Tensor] = []
-    dtypes: list[torch.dtype] = []
+    totals: list[_Total] = []
     for start in range(0, count, rows.chunk) or (0,):
         size = min(rows.chunk, count - start)
-        parts = rows.fn(
-            *(t.narrow(0, start, size) if cut and t is not None else t for t, cut in zip(tensors, rows.sliced, strict=True))
-        )
-        if not totals:
-            # A part may be an argument, or a view of one: totals have memory of their own.
-            totals = [_room(part, count if by_row else None) for part, by_row in zip(parts, rows.rowwise, strict=True)]
-            dtypes = [part.dtype for part in parts]
-        for total, part, by_row in zip(totals, parts, rows.rowwise, strict=True):
-            if by_row:
-                total.narrow(0, start, size).copy_(part)
-            elif count:
-                total.add_(part)
-        # The next chunk is computed before the name is bound anew.
-        del parts
-    return tuple(total.to(dtype) for total, dtype in zip(totals, dtypes, strict=True))
+        chunk = [t.narrow(0, start, size) if cut and t is not None else t for t, cut in zip(tensors, rows.sliced, strict=True)]
+        # No name here holds the parts while the next are computed.
+        _enter(rows.fn(*chunk), totals, rows, start, count)
+    return tuple(total.memory.to(total.dtype) for total in totals)
 
 
-def _room(part: Tensor, count: int | None) -> Tensor:
-    """Memory for all rows, or for a sum."""
-    if count is not None:
-        return part.new_empty((count, *part.shape[1:]))
-    return torch.zeros_like(part, dtype=torch.float32 if part.dtype in (torch.float16, torch.bfloat16) else part.dtype)
+def _enter(parts: Results, totals: list[_Total], rows: RowMap, start: int, count: int) -> None:
+    """Takes up what a chunk gave."""
+    if not totals:
+        totals += [_Total(part, by_row, count) for part, by_row in zip(parts, rows.rowwise, strict=True)]
+    for total, part in zip(totals, parts, strict=True):
+        total.enter(part, start)
 
 
 @contextmanager

@@ -22,7 +22,7 @@ class ByClasses:
     def __init__(self, kernel: Kernel, head: Head, algebra: Algebra, plan: Plan) -> None:
         """Nothing is computed yet."""
         self._kernel, self._head, self._algebra, self._plan = kernel, head, algebra, plan
-        self._scratch = Scratch()
+        self._scratch = Scratch(plan.step)
         self._at_label = np.full(head.number, -np.inf)
         """The logit of an index target, once its block has been seen."""
 

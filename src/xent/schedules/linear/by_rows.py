@@ -21,7 +21,7 @@ class ByRows:
     def __init__(self, kernel: Kernel, head: Head, algebra: Algebra, plan: Plan) -> None:
         """Nothing is computed yet."""
         self._kernel, self._head, self._algebra, self._plan = kernel, head, algebra, plan
-        self._scratch, self._all = Scratch(), slice(0, head.classes)
+        self._scratch, self._all = Scratch(plan.step), slice(0, head.classes)
 
     def statistics(self, want: Want) -> RowStatistics:
         """Of every row."""

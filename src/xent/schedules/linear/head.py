@@ -1,5 +1,6 @@
 """What a linear loss is made of: rows of hidden states, and the classifier whose logits they never all have at once."""
 
+import math
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -90,23 +91,26 @@ class Head(NamedTuple):
         if self.classifier.storage == self.storage:
             return stored
         out = scratch.of("classifier", stored.shape, self.real)
-        algebra.widen(stored, self.classifier.storage, out)
+        if scratch.widened != part:
+            algebra.widen(stored, self.classifier.storage, out)
+            scratch.widened = part
         return out
 
     def logits(self, hidden: Floats, classes: slice, tile: Floats, algebra: Algebra, scratch: "Scratch") -> None:
         """Into tile [n', C'] the logits of some rows and some classes."""
-        for part in self.steps(classes):
+        for part in self.steps(classes, scratch):
             block = tile[:, part.start - classes.start : part.stop - classes.start]
             algebra.multiply(hidden, self.classifier_part(part, algebra, scratch).T, block, add=False)
         if self.bias is not None:
             _add_to_rows(self.bias[classes], tile)
 
-    def steps(self, classes: slice) -> list[slice]:
-        """Classes whose weights are multiplied at once: all of them, or few enough to be widened in the cache."""
+    def steps(self, classes: slice, scratch: "Scratch") -> list[slice]:
+        """Classes whose weights are multiplied at once: all of them, or as many as are widened at once."""
         if self.classifier.storage == self.storage:
             return [classes]
-        sizes = pieces(np.broadcast_to(np.zeros((), self.real), (classes.stop - classes.start, self.width)))
-        return [slice(classes.start + part.start, classes.start + part.stop) for part in sizes]
+        return [
+            slice(classes.start + p.start, classes.start + p.stop) for p in slices(classes.stop - classes.start, scratch.step)
+        ]
 
     def tile_rows(self, tile: Floats, part: slice, classes: slice, *, targets: bool = True) -> dense.Rows:
         """Logits of some rows and some classes as a problem that walks in blocks; of all classes, for class indices."""
@@ -128,16 +132,21 @@ class Head(NamedTuple):
 class Scratch:
     """Memory used over and over in a call, by name; the largest asked for is kept."""
 
-    def __init__(self) -> None:
+    def __init__(self, step: int) -> None:
         """Nothing yet."""
         self._kept: dict[str, Array] = {}
+        self.step = step
+        """Classes whose weights are widened at once."""
+        self.widened: slice | None = None
+        """Whose weights were widened last."""
 
     def of(self, name: str, shape: tuple[int, ...], dtype: Any) -> Any:
         """An array of that shape, of no particular values."""
-        size = int(np.prod(shape))
+        size = math.prod(shape)
         kept = self._kept.get(name)
-        if kept is None or kept.size < size or kept.dtype != dtype:
+        if kept is None or kept.size < size:
             kept = self._kept[name] = np.empty(size, dtype)
+            self.widened = None
         return kept[:size].reshape(shape)
 
 

@@ -23,6 +23,9 @@ OVERHEAD_ROWS = 22.0
 FEWEST_CLASSES = 64
 """A block of classes is no narrower, unless there are fewer."""
 WIDEN_BYTES = 4 << 20
+"""Weights widened at once where rows are walked: they stay in the cache."""
+WIDEN_ROWS = 80.0
+"""Widening all weights takes as long as a product of 80 rows."""
 DENSEST = 1 / 16
 """Entries kept of a filtered gradient from which the dense products are as fast."""
 
@@ -60,6 +63,13 @@ class Plan(NamedTuple):
     """Matrix products of the size of all the logits."""
     shape: Shape
 
+    @property
+    def step(self) -> int:
+        """Classes whose weights are widened at once."""
+        if self.order == "classes":
+            return self.classes
+        return max(1, WIDEN_BYTES // max(1, self.shape.width * self.shape.item))
+
     def row_slices(self) -> list[slice]:
         """The rows in order."""
         return _slices(self.shape.rows, self.rows)
@@ -88,8 +98,10 @@ def smallest(shape: Shape) -> int:
 
 
 def _cost(plan: Plan) -> float:
-    """Products, each as many times slower as its rows are few."""
-    return plan.products * (1.0 + OVERHEAD_ROWS / plan.rows)
+    """Products, each as many times slower as its rows are few, and widening: for each tile that multiplies the weights."""
+    shape, often = plan.shape, 2 if plan.shape.gradients else 1
+    widened = often * WIDEN_ROWS / (plan.rows if plan.order == "rows" else max(1, shape.rows))
+    return plan.products * (1.0 + OVERHEAD_ROWS / plan.rows) + widened * (shape.classifier_item < shape.item)
 
 
 def _by_rows(shape: Shape, budget: int) -> Plan | None:

@@ -49,7 +49,7 @@ class Sums:
         if self._hidden is None:
             return
         piece = self._hidden.piece(rows)
-        for part in self._head.steps(classes):
+        for part in self._head.steps(classes, scratch):
             block = tile[:, part.start - classes.start : part.stop - classes.start]
             weights = self._head.classifier_part(part, self._algebra, scratch)
             self._algebra.multiply(block, weights, piece, add=not (first and part.start == classes.start))

@@ -11,7 +11,11 @@ from xent.torch import functional
 from xent.torch.modules._extras import Extras
 
 
-class LinearCrossEntropyLoss(Extras, nn.Module):
+_PyTorchs: Any = getattr(nn, "LinearCrossEntropyLoss", nn.Module)
+"""PyTorch's own class, which versions before 2.13 have not."""
+
+
+class LinearCrossEntropyLoss(Extras, _PyTorchs):
     """Surprise of softmax at the target, in nats, for hidden states: `linear` and its loss in place of PyTorch's own module.
 
     ``ℓ = cross_entropy(linear(h), target)``; PyTorch has it as `torch.nn.LinearCrossEntropyLoss` from 2.13 on.
@@ -75,7 +79,7 @@ class LinearCrossEntropyLoss(Extras, nn.Module):
         dtype: Any = None,
         reduction: Reduction = "mean",
         weight: Tensor | None = None,
-        ignore_index: int | None = -100,
+        ignore_index: int | None = None,
         label_smoothing: float = 0.0,
         options: Any = None,
         z_loss: float = 0.0,
@@ -91,7 +95,7 @@ class LinearCrossEntropyLoss(Extras, nn.Module):
         return_stats: bool = False,
         backend: str | None = None,
     ) -> None:
-        super().__init__()
+        nn.Module.__init__(self)
         if weight is not None and tuple(weight.shape) != (num_classes,):
             raise ArgumentError(
                 f"weight must hold one number a class, ({num_classes},)",
