@@ -13,10 +13,13 @@ from tests.contract import (  # noqa: F401  their checks enrol when imported
     test_kernels,
     test_one_visit,
     test_precision,
+    test_sparse,
+    test_sparse_products,
     test_targets,
     wrong_numbers,
     wrong_order,
     wrong_rows,
+    wrong_sparse,
     wrong_visits,
 )
 from tests.contract.conventions import CHECKS
@@ -229,7 +232,7 @@ REJECTED_BY: dict[type[ReferenceKernel], tuple[str, ...]] = {
         "test_at_a_fixed_variance_the_gaussian_gradient_is_that_of_squared_error",
         "test_nothing_gives_nothing",
     ),
-}
+} | wrong_sparse.REJECTED_BY
 
 BEYOND_KERNELS = {
     "test_class_weights_are_finite_and_not_negative": "the door refuses before a kernel is called",
@@ -281,7 +284,7 @@ def test_a_wrong_kernel_is_rejected(kernel: type[ReferenceKernel], check: str) -
 
 
 def test_every_wrong_kernel_has_its_checks() -> None:
-    modules = (wrong_rows, wrong_order, wrong_numbers, wrong_visits)
+    modules = (wrong_rows, wrong_order, wrong_numbers, wrong_visits, wrong_sparse)
     found = [k for m in modules for k in vars(m).values() if isinstance(k, type) and issubclass(k, ReferenceKernel)]
     kernels = set(found) - {ReferenceKernel}
     assert kernels == set(REJECTED_BY)

@@ -1,4 +1,4 @@
-"""Shape-annotated aliases. Letters: N rows, C classes; ``...`` is any shape.
+"""Shape-annotated aliases. Letters: N rows, C classes, D hidden width; ``...`` is any shape.
 
 NumPy's types carry no shapes, so the aliases say them to the reader; the front door checks them.
 """
@@ -14,6 +14,10 @@ Floats: TypeAlias = npt.NDArray[np.floating[Any]]
 """``...`` of one floating dtype."""
 MatrixNC: TypeAlias = npt.NDArray[Any]
 """``[N, C]``, one of the two contiguous, in storage dtype (bfloat16 as uint16 bits)."""
+MatrixCD: TypeAlias = npt.NDArray[Any]
+"""``[C, D]``: one row a class, contiguous along D."""
+MatrixND: TypeAlias = npt.NDArray[Any]
+"""``[N, D]``: one row a row, contiguous along D."""
 RowsN: TypeAlias = npt.NDArray[np.float64]
 """``[N]`` float64: one number a row."""
 PerRow: TypeAlias = float | npt.NDArray[np.float64]

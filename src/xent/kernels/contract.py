@@ -15,7 +15,7 @@ whatever the row holds. A row with NaN, +inf, or nothing but −inf is NaN, and 
 from collections.abc import Callable
 from typing import NamedTuple, Protocol
 
-from xent._typing import Array, ClassesC, Floats, IndicesN, MatrixNC, PerRow, RowMeasure, RowsN, Storage
+from xent._typing import Array, ClassesC, Floats, IndicesN, MatrixCD, MatrixNC, MatrixND, PerRow, RowMeasure, RowsN, Storage
 
 
 class Transform(NamedTuple):
@@ -115,6 +115,19 @@ class KnownCoefficients(NamedTuple):
         return RowCoefficients(self.a + self.b * mass, self.b, self.c)
 
 
+class SparseRows(NamedTuple):
+    """The entries of a gradient that are worth their price: row after row, in each by ascending class."""
+
+    start: IndicesN
+    """[N + 1]; those of row r are ``start[r]:start[r + 1]``."""
+    column: Array
+    """[K] int32: the class of each."""
+    value: Floats
+    """[K], in the dtype of the logits."""
+    dropped: RowsN
+    """The probability of the classes left out."""
+
+
 class Pointwise(Protocol):
     """A loss of one number at a time: ``value`` and ``derivatives`` in plain NumPy, and a name kernels may know."""
 
@@ -158,6 +171,29 @@ class Kernel(Protocol):
         self, problem: Problem, want: Want, coefficients: KnownCoefficients, out: MatrixNC
     ) -> RowStatistics:
         """Both at once, which lets a kernel visit each row once; out may be the logits themselves."""
+        ...
+
+    def sparse_gradient(
+        self, problem: Problem, rows: RowStatistics, coefficients: RowCoefficients, tolerance: float, most: int
+    ) -> SparseRows | None:
+        """The gradient without its least entries, or None if more than `most` would stay.
+
+        Of each row the smallest probabilities go, the earlier class first among equals, as long as their sum stays within the
+        tolerance; a share of the tolerance that covers rounding may be left. The target's entry stays. Ignored rows have none,
+        NaN rows all. For float32 and float64 logits, index targets or none, without class vector and d.
+        """
+        ...
+
+    def add_sparse_product(self, sparse: SparseRows, matrix: MatrixCD, storage: Storage, out: MatrixND) -> None:
+        """``out += S · matrix``, to each number in the order of classes; rows of either may lie apart."""
+        ...
+
+    def add_sparse_transposed(self, sparse: SparseRows, matrix: MatrixND, out: MatrixCD) -> None:
+        """``out += Sᵀ · matrix``, to each number in the order of rows; both float32 or float64, their rows may lie apart."""
+        ...
+
+    def add_sparse_columns(self, sparse: SparseRows, out: Floats) -> None:
+        """``out += Sᵀ · 1``, to each of [C] in the order of rows."""
         ...
 
     def log_probs(self, problem: Problem, out: MatrixNC) -> None:

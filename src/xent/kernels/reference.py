@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from xent._typing import Array, Floats, IndicesN, MatrixNC, PerRow, RowMeasure, RowsN, Storage
+from xent._typing import Array, Floats, IndicesN, MatrixCD, MatrixNC, MatrixND, PerRow, RowMeasure, RowsN, Storage
 from xent.kernels.contract import (
     KnownCoefficients,
     Pointwise,
@@ -10,6 +10,7 @@ from xent.kernels.contract import (
     Problem,
     RowCoefficients,
     RowStatistics,
+    SparseRows,
     Transform,
     Want,
 )
@@ -126,6 +127,39 @@ class ReferenceKernel:
         self.gradient(problem, rows, coefficients.given(rows.mass), out)
         return rows
 
+    def sparse_gradient(
+        self, problem: Problem, rows: RowStatistics, coefficients: RowCoefficients, tolerance: float, most: int
+    ) -> SparseRows | None:
+        """The dense gradient, and a sort of each row for what of it stays."""
+        assert problem.storage in {"float32", "float64"}, problem.storage
+        dense, stays, dropped = np.empty_like(problem.logits), np.ones(problem.logits.shape, bool), np.zeros(len(rows.peak))
+        self.gradient(problem, rows, coefficients, dense)
+        with np.errstate(all="ignore"):
+            z, _ = transformed(widen(problem.logits, problem.storage), problem.transform)
+            p = np.exp((z - rows.peak[:, None]) - rows.excess[:, None])
+        for r, t in enumerate([None] * len(p) if problem.target is None else problem.target.tolist()):
+            stays[r], dropped[r] = _stays(p[r], t, tolerance)
+        start = np.concatenate([[0], np.cumsum(stays.sum(axis=1))])
+        if start[-1] > most:
+            return None
+        return SparseRows(start, np.nonzero(stays)[1].astype(np.int32), dense[stays], dropped)
+
+    def add_sparse_product(self, sparse: SparseRows, matrix: MatrixCD, storage: Storage, out: MatrixND) -> None:
+        """Entry by entry."""
+        wide = widen(matrix, storage)
+        for r, mine in enumerate(_slices(sparse)):
+            for value, column in zip(sparse.value[mine], sparse.column[mine], strict=True):
+                out[r] += value * wide[column]
+
+    def add_sparse_transposed(self, sparse: SparseRows, matrix: MatrixND, out: MatrixCD) -> None:
+        """Row by row."""
+        for r, mine in enumerate(_slices(sparse)):
+            out[sparse.column[mine]] += sparse.value[mine, None] * matrix[r]
+
+    def add_sparse_columns(self, sparse: SparseRows, out: Floats) -> None:
+        """Entry by entry."""
+        np.add.at(out, sparse.column, sparse.value)
+
     def log_probs(self, problem: Problem, out: MatrixNC) -> None:
         """``z − lse``."""
         with np.errstate(all="ignore"):
@@ -151,6 +185,25 @@ class ReferenceKernel:
                 for out, gradient in zip(task.gradients, loss.derivatives(*wide), strict=True):
                     narrow(gradient * task.factor, task.storage, out)
             return float(result.sum())
+
+
+def _stays(p: Floats, target: int | None, tolerance: float) -> tuple[Array, float]:
+    """Which classes of a row stay, and the probability of the others."""
+    if target is not None and target < 0:
+        return np.zeros(len(p), bool), 0.0
+    smallest_first = np.argsort(p, kind="stable")
+    if target is not None:
+        smallest_first = smallest_first[smallest_first != target]
+    sums = np.cumsum(p[smallest_first])
+    goes = smallest_first[sums <= tolerance]
+    stays = np.ones(len(p), bool)
+    stays[goes] = False
+    return stays, float(sums[len(goes) - 1]) if len(goes) else 0.0
+
+
+def _slices(sparse: SparseRows) -> list[slice]:
+    """Where the entries of each row are."""
+    return [slice(first, last) for first, last in zip(sparse.start[:-1], sparse.start[1:], strict=True)]
 
 
 def _smooth(problem: Problem, surprisals: Floats) -> RowsN:

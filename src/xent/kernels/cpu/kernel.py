@@ -4,7 +4,7 @@ import threading
 
 import numpy as np
 
-from xent._typing import Array, IndicesN, MatrixNC, RowMeasure, Storage
+from xent._typing import Array, Floats, IndicesN, MatrixCD, MatrixNC, MatrixND, RowMeasure, Storage
 from xent.kernels.contract import (
     KnownCoefficients,
     Pointwise,
@@ -12,13 +12,15 @@ from xent.kernels.contract import (
     Problem,
     RowCoefficients,
     RowStatistics,
+    SparseRows,
     Transform,
     Want,
 )
-from xent.kernels.cpu import elementwise, fused, short_rows
+from xent.kernels.cpu import elementwise, fused, short_rows, sparse_products, sparse_rows
 from xent.kernels.cpu import rows as long_rows
 from xent.kernels.cpu.blocks import BLOCK
 from xent.kernels.cpu.compiled import kernel
+from xent.kernels.cpu.selection import BINS
 
 _STORED: dict[Storage, type] = {"float16": np.int16, "bfloat16": np.uint16, "float32": np.float32, "float64": np.float64}
 """What compiled code sees: half precision as bits, told apart by sign."""
@@ -140,6 +142,16 @@ def _full_statistics(problem: Problem, want: Want, result: Array) -> RowStatisti
     )
 
 
+def _entries(sparse: SparseRows) -> tuple[Array, Array, Array, Array]:
+    """Start, column and value, and where each row's entries begin."""
+    return sparse.start, sparse.column, sparse.value, sparse.start[:-1].copy()
+
+
+def _rows_of(matrix: Array) -> tuple[Array, int, int, int]:
+    """A matrix of floats as compiled code takes it: dtype, address, bytes from row to row, numbers in a row."""
+    return _LIKE["float64" if matrix.itemsize == 8 else "float32"], *_place(matrix), matrix.shape[1]
+
+
 class NumbaKernel:
     """Compiled row kernels for every storage and the pointwise losses it knows by name."""
 
@@ -222,6 +234,39 @@ class NumbaKernel:
         fused.simple(*head, _spare(storage, classes), _scratch(storage), result)
         surprisal = np.zeros(count) if problem.target is None else result[long_rows.SURPRISAL]
         return RowStatistics(result[long_rows.PEAK], result[long_rows.EXCESS], surprisal)
+
+    def sparse_gradient(
+        self, problem: Problem, rows: RowStatistics, coefficients: RowCoefficients, tolerance: float, most: int
+    ) -> SparseRows | None:
+        """The entries that stay, in one visit a row."""
+        assert problem.storage in {"float32", "float64"}, problem.storage
+        problem = _turned(problem)
+        (count, classes), real = problem.logits.shape, _real(problem.storage)
+        most = min(most, problem.logits.size)
+        found = SparseRows(np.zeros(count + 1, np.int64), np.empty(most, np.int32), np.empty(most, real), np.empty(count))
+        head = (_LIKE[problem.storage], *_place(problem.logits), classes, _bend(problem.transform), _indices(problem))
+        known = (rows.peak, rows.excess, rows.surprisal, _packed(coefficients, count), float(tolerance))
+        room = (np.empty(classes, np.int32), _spare(problem.storage, classes), np.empty(BINS), _scratch(problem.storage))
+        if not sparse_rows.sparse_gradient(*head, *known, *found, *room):
+            return None
+        entries = slice(found.start[-1])
+        return found._replace(column=found.column[entries], value=found.value[entries])
+
+    def add_sparse_product(self, sparse: SparseRows, matrix: MatrixCD, storage: Storage, out: MatrixND) -> None:
+        """In compiled code, tile of classes by tile."""
+        place = (_LIKE[storage], *_place(matrix), len(matrix))
+        tile = sparse_products.classes_of_tile(out.shape[1], matrix.itemsize)
+        sparse_products.add_product(*_entries(sparse), *place, *_rows_of(out), tile)
+
+    def add_sparse_transposed(self, sparse: SparseRows, matrix: MatrixND, out: MatrixCD) -> None:
+        """In compiled code, tile of classes by tile."""
+        like, *place, width = _rows_of(out)
+        tile = sparse_products.classes_of_tile(width, out.itemsize)
+        sparse_products.add_transposed(*_entries(sparse), *_rows_of(matrix)[:3], len(out), like, *place, width, tile)
+
+    def add_sparse_columns(self, sparse: SparseRows, out: Floats) -> None:
+        """Entry by entry."""
+        sparse_products.add_columns(sparse.column, sparse.value, out)
 
     def log_probs(self, problem: Problem, out: MatrixNC) -> None:
         """``z − lse`` into out."""
