@@ -18,10 +18,12 @@ from xent.kernels.select import choose
 from xent.losses.categorical import CategoricalLoss
 from xent.schedules import linear
 from xent.schedules.linear.algebra import Algebra, NumpyAlgebra
+from xent.schedules.linear.filtering import Filter
 from xent.schedules.linear.head import Head, Matrix
 from xent.schedules.linear.plan import Plan, Shape, plan, smallest
 from xent.schedules.linear.sums import Gradients, Wanted
 from xent.schedules.linear.targets import Coefficients
+from xent.schedules.linear.task import Task
 
 
 class Options(NamedTuple):
@@ -73,13 +75,14 @@ class Call(NamedTuple):
     reducer: Reducer
     shape: Shape
     limit: int | None
+    tolerance: float
     algebra: Algebra
     chunk: int | None = None
     """Rows at once, where the caller has said so."""
 
     def value(self) -> Loss:
         """The loss."""
-        values = linear.values(self.kernel, self.head, self.loss, self.algebra, self.plan(gradients=False))
+        values = linear.values(self.task(gradients=False), self.loss)
         return self.reducer.reduce(self.everywhere(values * self.goal.sample_weight), self.given)
 
     def value_and_gradients(self, wanted: Wanted) -> tuple[Loss, Gradients]:
@@ -89,26 +92,25 @@ class Call(NamedTuple):
 
     def gradients_into(self, wanted: Wanted, upstream: PerRow) -> tuple[RowsN, Gradients]:
         """Each counted row's loss, and gradients of ``Σ_r upstream_r · loss_r``."""
-        factor = upstream * self.goal.sample_weight
-        way = self.plan(gradients=any(wanted))
-        values, found = linear.values_and_gradients(
-            self.kernel, self.head, self.loss, factor, wanted, self.algebra, way, self._room
-        )
+        factor, task = upstream * self.goal.sample_weight, self.task(gradients=any(wanted))
+        values, found = linear.values_and_gradients(task, self.loss, factor, wanted, self._room)
         return values * self.goal.sample_weight, self._stored(found)
 
-    def gradients(self, want: Want, coefficients: Coefficients, wanted: Wanted) -> Gradients:
-        """The gradients whose coefficients are what is said of the statistics of counted rows."""
-        way = self.plan(gradients=any(wanted))
-        found = linear.gradients(self.kernel, self.head, want, coefficients, wanted, self.algebra, way, self._room)
-        return self._stored(found)
+    def gradients(self, want: Want, coefficients: Coefficients, wanted: Wanted) -> tuple[Gradients, RowsN]:
+        """The gradients whose coefficients are what is said of the statistics of counted rows, and what they leave out."""
+        task = self.task(gradients=any(wanted))
+        found = linear.gradients(task, want, coefficients, wanted, self._room)
+        return self._stored(found), _dropped(task)
 
-    def statistics(self, want: Want) -> RowStatistics:
-        """Of the counted rows."""
-        return linear.statistics(self.kernel, self.head, want, self.algebra, self.plan(gradients=False))
+    def statistics(self, want: Want) -> tuple[RowStatistics, RowsN]:
+        """Of the counted rows, and what their gradients would leave out."""
+        task = self.task(gradients=False)
+        return linear.statistics(task, want), _dropped(task)
 
-    def dropped(self) -> RowsN:
-        """Probability that the tolerance leaves out of the gradient of each counted row."""
-        return np.zeros(self.head.number)
+    def task(self, *, gradients: bool) -> Task:
+        """What a schedule is given."""
+        by = Filter(self.tolerance, np.zeros(self.head.number)) if self.tolerance else None
+        return Task(self.kernel, self.head, self.algebra, self.plan(gradients=gradients), by)
 
     def everywhere(self, values: RowsN, elsewhere: float = 0.0) -> RowsN:
         """One number for each of all rows."""
@@ -137,6 +139,10 @@ class Call(NamedTuple):
         out = np.empty(found.bias.shape, np.uint16 if self.bias == "bfloat16" else self.bias)
         self.algebra.narrow(found.bias, self.bias, out)
         return found._replace(bias=out)
+
+
+def _dropped(task: Task) -> RowsN:
+    return np.zeros(task.head.number) if task.filter is None else task.filter.dropped
 
 
 def read(hidden: Any, classifier: Any, bias: Any) -> Layer:
@@ -174,7 +180,9 @@ def prepared(layer: Layer, target: Any, o: Options, algebra: Algebra, target_as:
     weight_sum = goal.weight_sum
     reducer = Reducer.checked(o.reduction, float(head.number) if weight_sum is None else weight_sum, o.normalizer, o.empty)
     bias = None if layer.bias is None else layer.bias.storage
-    return Call(given, kernel, head, goal, bias, loss, reducer, _shape(head, algebra), limit, algebra)
+    tolerance = options.number(o.tolerance, "tolerance", 0.0, 1.0)
+    shape = _shape(head, algebra)._replace(filtered=tolerance > 0.0)
+    return Call(given, kernel, head, goal, bias, loss, reducer, shape, limit, tolerance, algebra)
 
 
 def _head(layer: Layer, goal: Goal, loss: CategoricalLoss, weight: Array | None, o: Options, algebra: Algebra) -> Head:

@@ -32,7 +32,7 @@ def wanted_of(call: Call) -> Want:
     return Want(smooth=call.loss.want.smooth, entropy=True, rank=call.goal.target is not None)
 
 
-def told(call: Call, rows: RowStatistics) -> LinearStats:
+def told(call: Call, rows: RowStatistics, dropped: RowsN) -> LinearStats:
     """The statistics of counted rows, for all rows."""
     shape, dtype = call.given.row_shape, call.given.loss_dtype
     rank = np.full(call.head.number, -1.0)
@@ -42,14 +42,14 @@ def told(call: Call, rows: RowStatistics) -> LinearStats:
     parts = (rows.lse, 0.0 - rows.surprisal, rows.entropy)
     lse, log_prob, entropy = (call.everywhere(part).reshape(shape).astype(dtype) for part in parts)
     ranks = call.everywhere(rank, -1.0).reshape(shape).astype(np.int64)
-    return LinearStats(lse, log_prob, entropy, ranks, call.everywhere(call.dropped()).reshape(shape).astype(dtype))
+    return LinearStats(lse, log_prob, entropy, ranks, call.everywhere(dropped).reshape(shape).astype(dtype))
 
 
 def value(call: Call) -> tuple[Loss, LinearStats]:
     """The loss and the statistics it came from, in one walk."""
-    rows = call.statistics(wanted_of(call))
+    rows, dropped = call.statistics(wanted_of(call))
     values = call.loss.values(rows, call.head.weight) * call.goal.sample_weight
-    return call.reducer.reduce(call.everywhere(values), call.given), told(call, rows)
+    return call.reducer.reduce(call.everywhere(values), call.given), told(call, rows, dropped)
 
 
 def value_and_gradients(call: Call, wanted: Wanted) -> tuple[Loss, Gradients, LinearStats]:
@@ -62,8 +62,8 @@ def value_and_gradients(call: Call, wanted: Wanted) -> tuple[Loss, Gradients, Li
         values[at] = call.loss.values(rows, weight) * factor
         return call.loss.coefficients(rows, weight).times(call.reducer.upstream * factor)
 
-    gradients = call.gradients(wanted_of(call), coefficients, wanted)
-    return call.reducer.reduce(call.everywhere(values), call.given), gradients, told(call, found.rows())
+    gradients, dropped = call.gradients(wanted_of(call), coefficients, wanted)
+    return call.reducer.reduce(call.everywhere(values), call.given), gradients, told(call, found.rows(), dropped)
 
 
 class _Kept:

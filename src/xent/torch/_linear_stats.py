@@ -59,7 +59,7 @@ class LinearWithStatistics(NamedTuple):
                 a = base.a + by_lse[at] - by_log_prob[at] * rows.mass
                 return RowCoefficients(a, base.b - by_log_prob[at], base.c, base.d + by_entropy[at])
 
-            found = call.gradients(told.wanted_of(call), coefficients, Wanted(*needed[:3]))
+            found, _ = call.gradients(told.wanted_of(call), coefficients, Wanted(*needed[:3]))
         return stored(found, given(tensors))
 
     def formula(self, tensors: Tensors) -> tuple[Tensor, ...]:

@@ -1,45 +1,43 @@
 """Logits that never all exist: hidden states meet a classifier a tile at a time, in the order that a plan has chosen."""
 
 from xent._typing import PerRow, RowsN
-from xent.kernels.contract import Kernel, RowStatistics, Want
+from xent.kernels.contract import RowStatistics, Want
 from xent.schedules.dense import RowLoss
-from xent.schedules.linear.algebra import Algebra
 from xent.schedules.linear.by_classes import ByClasses
 from xent.schedules.linear.by_rows import ByRows
-from xent.schedules.linear.head import Head
-from xent.schedules.linear.plan import Plan
 from xent.schedules.linear.room import Room
 from xent.schedules.linear.sums import Gradients, Sums, Wanted
 from xent.schedules.linear.targets import Coefficients
+from xent.schedules.linear.task import Task
 
 
-def statistics(kernel: Kernel, head: Head, want: Want, algebra: Algebra, plan: Plan) -> RowStatistics:
+def statistics(task: Task, want: Want) -> RowStatistics:
     """What a loss may know of each row, each [n] float64."""
-    return _walk(kernel, head, algebra, plan).statistics(want)
+    return _walk(task).statistics(want)
 
 
-def values(kernel: Kernel, head: Head, loss: RowLoss, algebra: Algebra, plan: Plan) -> RowsN:
+def values(task: Task, loss: RowLoss) -> RowsN:
     """Each row's loss, [n] float64."""
-    return loss.values(statistics(kernel, head, loss.want, algebra, plan), head.weight)
+    return loss.values(statistics(task, loss.want), task.head.weight)
 
 
-def values_and_gradients(
-    kernel: Kernel, head: Head, loss: RowLoss, upstream: PerRow, wanted: Wanted, algebra: Algebra, plan: Plan, room: Room
-) -> tuple[RowsN, Gradients]:
+def values_and_gradients(task: Task, loss: RowLoss, upstream: PerRow, wanted: Wanted, room: Room) -> tuple[RowsN, Gradients]:
     """Each row's loss, and the gradients of ``Σ_r upstream_r · loss_r``."""
-    sums = Sums(head, wanted, plan.order, algebra, room)
-    found = _walk(kernel, head, algebra, plan).values_and_gradients(loss, upstream, sums)
+    sums = _sums(task, wanted, room)
+    found = _walk(task).values_and_gradients(loss, upstream, sums)
     return found, sums.result()
 
 
-def gradients(
-    kernel: Kernel, head: Head, want: Want, coefficients: Coefficients, wanted: Wanted, algebra: Algebra, plan: Plan, room: Room
-) -> Gradients:
+def gradients(task: Task, want: Want, coefficients: Coefficients, wanted: Wanted, room: Room) -> Gradients:
     """The gradients whose coefficients are what is said of the statistics of rows."""
-    sums = Sums(head, wanted, plan.order, algebra, room)
-    _walk(kernel, head, algebra, plan).gradients(want, coefficients, sums)
+    sums = _sums(task, wanted, room)
+    _walk(task).gradients(want, coefficients, sums)
     return sums.result()
 
 
-def _walk(kernel: Kernel, head: Head, algebra: Algebra, plan: Plan) -> ByRows | ByClasses:
-    return (ByRows if plan.order == "rows" else ByClasses)(kernel, head, algebra, plan)
+def _walk(task: Task) -> ByRows | ByClasses:
+    return ByRows(task) if task.plan.order == "rows" else ByClasses(task)
+
+
+def _sums(task: Task, wanted: Wanted, room: Room) -> Sums:
+    return Sums(task.head, wanted, task.plan.order, task.algebra, room)

@@ -5,25 +5,24 @@ from collections.abc import Iterator
 import numpy as np
 
 from xent._typing import Floats, PerRow, RowsN
-from xent.kernels.contract import Kernel, RowCoefficients, RowStatistics, Want
+from xent.kernels.contract import RowCoefficients, RowStatistics, Want
 from xent.schedules import dense
 from xent.schedules.dense import RowLoss
-from xent.schedules.linear.algebra import Algebra
-from xent.schedules.linear.head import Head, Scratch, SparseTarget
+from xent.schedules.linear.head import Scratch, SparseTarget
 from xent.schedules.linear.merge import Part, finished, joined, merged, with_void
-from xent.schedules.linear.plan import Plan
 from xent.schedules.linear.sums import Sums
 from xent.schedules.linear.targets import Coefficients, at_places, pull, surprisal
+from xent.schedules.linear.task import Task
 
 
 class ByClasses:
     """Walks over the classes of a head."""
 
-    def __init__(self, kernel: Kernel, head: Head, algebra: Algebra, plan: Plan) -> None:
+    def __init__(self, task: Task) -> None:
         """Nothing is computed yet."""
-        self._kernel, self._head, self._algebra, self._plan = kernel, head, algebra, plan
-        self._scratch = Scratch(plan.step)
-        self._at_label = np.full(head.number, -np.inf)
+        self._kernel, self._head, self._algebra, self._plan, _ = task
+        self._scratch = Scratch(task.plan.step)
+        self._at_label = np.full(task.head.number, -np.inf)
         """The logit of an index target, once its block has been seen."""
 
     def statistics(self, want: Want) -> RowStatistics:

@@ -5,31 +5,35 @@ from collections.abc import Iterator
 import numpy as np
 
 from xent._typing import Floats, PerRow, RowsN
-from xent.kernels.contract import Kernel, RowCoefficients, RowStatistics, Want
+from xent.kernels.contract import RowCoefficients, RowStatistics, Want
 from xent.schedules import dense
-from xent.schedules.dense import RowLoss
-from xent.schedules.linear.algebra import Algebra
-from xent.schedules.linear.head import Head, Scratch, part_of
-from xent.schedules.linear.plan import Plan
+from xent.schedules.dense import RowLoss, Rows
+from xent.schedules.linear import filtering
+from xent.schedules.linear.head import Scratch, part_of
 from xent.schedules.linear.sums import Sums
 from xent.schedules.linear.targets import Coefficients, gradient_of_tile, with_target
+from xent.schedules.linear.task import Task
 
 
 class ByRows:
     """A walk over the rows of a head."""
 
-    def __init__(self, kernel: Kernel, head: Head, algebra: Algebra, plan: Plan) -> None:
+    def __init__(self, task: Task) -> None:
         """Nothing is computed yet."""
-        self._kernel, self._head, self._algebra, self._plan = kernel, head, algebra, plan
-        self._scratch, self._all = Scratch(plan.step), slice(0, head.classes)
+        self._kernel, self._head, self._algebra, self._plan, by = task
+        self._filter = by if by is not None and filtering.serves(task.head) else None
+        self._scratch, self._all = Scratch(task.plan.step), slice(0, task.head.classes)
 
     def statistics(self, want: Want) -> RowStatistics:
         """Of every row."""
         found: dict[str, RowsN] = {}
         for part, tile, _ in self._tiles():
-            here = dense.statistics(self._kernel, self._head.tile_rows(tile, part, self._all), want)
+            rows = self._head.tile_rows(tile, part, self._all)
+            here = dense.statistics(self._kernel, rows, want)
             if self._head.sparse is not None:
                 here = with_target(here, tile, self._head.sparse.part(part), self._head.transform)
+            if self._filter is not None:
+                filtering.entries(self._kernel, rows, here, RowCoefficients(1.0, 1.0), part, self._filter)
             for name, values in here._asdict().items():
                 if values is not None:
                     found.setdefault(name, np.empty(self._head.number))[part] = values
@@ -44,7 +48,7 @@ class ByRows:
             result[at] = loss.values(found, weight)
             return loss.coefficients(found, weight).times(part_of(upstream, at))
 
-        if head.sparse is not None:
+        if head.sparse is not None or self._filter is not None:
             self.gradients(loss.want, coefficients, sums)
             return result
         for part, tile, hidden in self._tiles():
@@ -57,6 +61,9 @@ class ByRows:
         """The gradients whose coefficients are what is said of the statistics of rows."""
         for part, tile, hidden in self._tiles():
             rows = self._head.tile_rows(tile, part, self._all)
+            if self._filter is not None:
+                self._add_few(rows, part, hidden, want, coefficients, sums, self._filter)
+                continue
             target = None if self._head.sparse is None else self._head.sparse.part(part)
             gradient_of_tile(self._kernel, rows, target, part, want, coefficients)
             self._add(part, tile, hidden, sums)
@@ -73,4 +80,18 @@ class ByRows:
         """The products of a chunk's gradient."""
         sums.by_classifier(tile, hidden, self._all, first=part.start == 0)
         sums.by_hidden(tile, part, self._all, self._scratch, first=True)
+        sums.hidden_done(part)
+
+    def _add_few(
+        self, rows: Rows, part: slice, hidden: Floats, want: Want, told: Coefficients, sums: Sums, by: filtering.Filter
+    ) -> None:
+        """The same of the entries that a filter keeps; of all where they are too many."""
+        tile, found = rows.logits[0], dense.statistics(self._kernel, rows, want)
+        coefficients = told(found, part)
+        some = filtering.entries(self._kernel, rows, found, coefficients, part, by)
+        if some is None:
+            dense.gradient_from(self._kernel, rows, found, coefficients, rows.logits)
+            self._add(part, tile, hidden, sums)
+            return
+        sums.by_entries(self._kernel, some, hidden, part, first=part.start == 0)
         sums.hidden_done(part)

@@ -108,9 +108,8 @@ class Head(NamedTuple):
         """Classes whose weights are multiplied at once: all of them, or as many as are widened at once."""
         if self.classifier.storage == self.storage:
             return [classes]
-        return [
-            slice(classes.start + p.start, classes.start + p.stop) for p in slices(classes.stop - classes.start, scratch.step)
-        ]
+        starts = range(classes.start, classes.stop, scratch.step)
+        return [slice(start, min(classes.stop, start + scratch.step)) for start in starts]
 
     def tile_rows(self, tile: Floats, part: slice, classes: slice, *, targets: bool = True) -> dense.Rows:
         """Logits of some rows and some classes as a problem that walks in blocks; of all classes, for class indices."""

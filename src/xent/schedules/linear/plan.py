@@ -87,7 +87,10 @@ def plan(shape: Shape, limit: int | None = None, rows: int | None = None) -> Pla
         return Plan("rows", n, shape.classes, _row_order_bytes(shape, n), 3 if shape.gradients else 1, shape)
     if not shape.rows:
         return Plan("rows", 1, shape.classes, 0, 0, shape)
-    found = [p for p in (_by_rows(shape, budget), _by_classes(shape, budget)) if p is not None]
+    whole = _by_rows(shape, budget)
+    if shape.filtered and whole is not None:
+        return whole
+    found = [p for p in (whole, _by_classes(shape, budget)) if p is not None]
     return min(found, key=_cost) if found else None
 
 

@@ -5,7 +5,9 @@ from typing import NamedTuple
 import numpy as np
 
 from xent._typing import Array, Floats
+from xent.kernels.contract import Kernel
 from xent.schedules.linear.algebra import Algebra
+from xent.schedules.linear.filtering import Entries, add_to_classifier, add_to_hidden
 from xent.schedules.linear.head import Head, Scratch
 from xent.schedules.linear.plan import Order
 from xent.schedules.linear.room import Direct, Piecewise, Room, Sum, Whole
@@ -53,6 +55,21 @@ class Sums:
             block = tile[:, part.start - classes.start : part.stop - classes.start]
             weights = self._head.classifier_part(part, self._algebra, scratch)
             self._algebra.multiply(block, weights, piece, add=not (first and part.start == classes.start))
+
+    def by_entries(self, kernel: Kernel, some: Entries, hidden: Floats, rows: slice, *, first: bool) -> None:
+        """Add the gradients of all classes and some rows from the few entries that were kept."""
+        if self._hidden is not None:
+            piece = self._hidden.piece(rows)
+            piece[...] = 0
+            add_to_hidden(kernel, some, self._head.classifier, piece)
+        if self._classifier is not None:
+            whole = self._classifier.piece(slice(0, self._head.classes))
+            if first:
+                whole[...] = 0
+            add_to_classifier(kernel, some, hidden, whole)
+        if self._bias is not None:
+            for sparse in some.kept:
+                kernel.add_sparse_columns(sparse, self._bias[0])
 
     def hidden_done(self, rows: slice) -> None:
         """Nothing more will come for these rows."""

@@ -10,7 +10,6 @@ from xent._typing import Empty, Reduction, Validate
 from xent.torch import functional
 from xent.torch.modules._extras import Extras
 
-
 _PyTorchs: Any = getattr(nn, "LinearCrossEntropyLoss", nn.Module)
 """PyTorch's own class, which versions before 2.13 have not."""
 
