@@ -8,7 +8,8 @@ from dataclasses import replace
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
 
-from bench import machine, publish, report
+from bench import linear, machine, publish, report
+from bench.linear_problems import LINEAR
 from bench.measure import Effort
 from bench.problems import ALL, FACTORS, ROWS
 from bench.run import Plan, Result, Tell, run, run_first_calls
@@ -48,16 +49,21 @@ def arguments(given: Sequence[str]) -> argparse.Namespace:
 def measure(rows: Sequence[str], plan: Plan, console: Console) -> list[Result]:
     """Run the rows named, showing what is being done."""
     chosen = [workload for workload in ALL if workload.row in rows]
+    linear_chosen = [workload for workload in LINEAR if workload.row in rows]
     columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn())
     with Progress(*columns, console=console) as progress:
-        task = progress.add_task(
-            "", total=sum(len(plan.sizes(workload)) for workload in chosen) + ("P9" in rows) + ("LM" in rows)
-        )
+        total = sum(len(plan.sizes(workload)) for workload in chosen) + len(linear_chosen) * len(plan.factors)
+        task = progress.add_task("", total=total + ("P9" in rows) + ("LM" in rows))
         results = []
         for workload in chosen:
             for factor in plan.sizes(workload):
                 tell = _tell(progress, task, f"{workload.row} {workload.scaled(factor).shape}")
                 results.append(run(workload, factor, plan, tell))
+                progress.advance(task)
+        for workload in linear_chosen:
+            for factor in plan.factors:
+                tell = _tell(progress, task, f"{workload.row} {workload.scaled(factor).shape}")
+                results += linear.run(workload, factor, plan, tell)
                 progress.advance(task)
         if "P9" in rows:
             results += run_first_calls(tell=_tell(progress, task, "P9"))

@@ -23,9 +23,14 @@ def library(workload: Workload) -> str:
 def missing(workload: Workload) -> str | None:
     """Why there is no peer here; None if there is one."""
     name = library(workload)
-    if name == "torch.compile" and find_spec("torch") and not any(map(which, ("g++", "clang++", "c++"))):
-        return "torch.compile needs a C++ compiler"
+    if name == "torch.compile" and find_spec("torch") and (reason := compiler_missing()):
+        return reason
     return None if find_spec(name.partition(".")[0]) else f"{LIBRARIES[name]} is not installed"
+
+
+def compiler_missing() -> str | None:
+    """Why `torch.compile` cannot compile here; None if it can."""
+    return None if any(map(which, ("g++", "clang++", "c++"))) else "torch.compile needs a C++ compiler"
 
 
 def theirs(workload: Workload, inputs: Inputs) -> Call:

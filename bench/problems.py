@@ -17,6 +17,8 @@ class Goal:
     most_copies: float | None = None
     least_speedup: float | None = None
     most_s: float | None = None
+    most_bytes: int | None = None
+    """Of memory beyond inputs and results."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -167,10 +169,12 @@ AUTOGRAD: tuple[Workload, ...] = (
 )
 """Loss and backward pass through PyTorch's autograd."""
 
+LINEAR_ROWS = ("P10", "P11", "P12")
+"""Rows of `bench.linear_problems`."""
 FIRST_CALL_SHAPES = ((64, 10), (64, 1000))
 """P9: the first call of a process, on a short row and on a long one."""
 FIRST_CALL_GOAL, WARM_CALL_GOAL = Goal(most_s=5.0), Goal(most_s=0.5)
 
 ALL = tuple(sorted((*WORKLOADS, *AUTOGRAD), key=lambda workload: workload.row))
-ROWS = (*dict.fromkeys(workload.row for workload in ALL), "P9", "LM")
+ROWS = (*dict.fromkeys(workload.row for workload in ALL), *LINEAR_ROWS, "P9", "LM")
 """The names of the rows, in order."""

@@ -47,6 +47,7 @@ def goal(asked: Goal) -> str:
         "" if asked.most_copies is None else f"≤ {asked.most_copies:g} × copy",
         "" if asked.least_speedup is None else f"≥ {asked.least_speedup:g} × peer",
         "" if asked.most_s is None else f"≤ {seconds(asked.most_s)}",
+        "" if asked.most_bytes is None else f"≤ {size(asked.most_bytes)}",
     ]
     return ", ".join(filter(None, parts)) or NONE
 

@@ -57,6 +57,7 @@ class Result:
             _within(self.copies, self.goal.most_copies, False),
             _within(self.speedup, self.goal.least_speedup, True),
             _within(self.xent.median_s if self.xent else None, self.goal.most_s, False),
+            _within(self.xent_bytes, self.goal.most_bytes, False),
         ]
         return False if False in found else None if None in found else True
 

@@ -102,7 +102,13 @@ def sparse_pair(target: tuple[Any, ...], rows: Shape) -> tuple[Array, Array]:
             "One array is a target of class indices or of all probabilities.",
         )
     classes, probs = as_array(target[0], "the classes of target"), as_array(target[1], "the probabilities of target")
-    if classes.shape != probs.shape or classes.shape[:-1] != rows or classes.ndim != len(rows) + 1:
+    fits_pair(classes, probs, rows)
+    return classes, probs
+
+
+def fits_pair(classes: Array, probs: Array, rows: Shape) -> None:
+    """Both [..., k], integers and floats; of either no more is read than shape and dtype."""
+    if classes.shape != probs.shape or classes.shape[:-1] != rows or len(classes.shape) != len(rows) + 1:
         raise ShapeError(
             f"classes and probabilities of a target must both be shaped {(*rows, 'k')}",
             f"found {classes.shape} and {probs.shape}",
@@ -116,7 +122,6 @@ def sparse_pair(target: tuple[Any, ...], rows: Shape) -> tuple[Array, Array]:
         raise DTypeError(
             "the probabilities of target must be floats", f"found {probs.dtype}", "The pair is (classes, probabilities)."
         )
-    return classes, probs
 
 
 def sparse_classes(classes: Array, number: int) -> Array:

@@ -76,7 +76,7 @@ class LinearCrossEntropy(NamedTuple):
             storage_of(t.linear_bias, "linear_bias")
             check.fits_bias(tuple(t.linear_bias.shape), classes)
         if t.few is not None:
-            check.sparse_pair((described(t.few), described(t.target)), rows)
+            check.fits_pair(described(t.few), described(t.target), rows)
         indices = t.few is None and is_indices(described(t.target), (*rows, classes), len(rows))
         if not indices and self.ignore_index >= 0:
             raise ArgumentError(
