@@ -138,15 +138,18 @@ def disagreement(workload: LinearWorkload) -> str | None:
     truth = call(workload, DENSE, wide)()
     if not abs(float(mine[0]) - float(truth[0])) <= LOSS_RTOL * abs(float(truth[0])):
         return f"{workload.work} on {workload.shape}: loss is {float(mine[0])!r} where the peer has {float(truth[0])!r}"
-    bound = workload.tolerance * float(wide[1].norm(dim=1).max()) / workload.rows
-    allowed = GRADIENT_RTOL[workload.dtype]
-    for what, x, y in zip(("hidden states", "classifier"), mine[1:], truth[1:], strict=True):
+    bounds = _bounds(workload, *(part.detach() for part in wide[:2]))
+    for what, bound, x, y in zip(("hidden states", "classifier"), bounds, mine[1:], truth[1:], strict=True):
         far, size = float((x.float() - y).norm()), float(y.norm())
-        # Of each row the tolerance moves the gradient by the bound at most; of the classifier by rows of that length.
-        moved = workload.tolerance * float(hidden.detach().float().norm(dim=1).sum()) / workload.rows
-        if not far <= allowed * size + (bound * workload.rows**0.5 if what == "hidden states" else moved):
+        if not far <= GRADIENT_RTOL[workload.dtype] * size + bound:
             return f"{workload.work} on {workload.shape}: gradient of the {what} differs by {far:.3g} of {size:.3g}"
     return None
+
+
+def _bounds(workload: LinearWorkload, hidden: Any, classifier: Any) -> tuple[float, float]:
+    """How far a tolerance may move the gradients of hidden states and classifier: docs/derivations/certified-filtering.md."""
+    each = workload.tolerance / workload.rows
+    return each * workload.rows**0.5 * float(classifier.norm(dim=1).max()), each * float(hidden.norm(dim=1).sum())
 
 
 def _growth(workload: LinearWorkload, name: str) -> int | None:

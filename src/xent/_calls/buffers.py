@@ -51,6 +51,17 @@ def empty_like(array: Array) -> Array:
     return empty([array.shape[axis] for axis in order], array.dtype).transpose(np.argsort(order))
 
 
+def cut(array: Array, used: int) -> None:
+    """Hand back the memory of a buffer behind so many bytes, which nobody will read again."""
+    owner: Any = array
+    while isinstance(owner, np.ndarray):
+        owner = owner.base
+    room = owner.obj if isinstance(owner, memoryview) else owner
+    start = -(-used // mmap.PAGESIZE) * mmap.PAGESIZE
+    if isinstance(room, mmap.mmap) and start < len(room):
+        room.madvise(mmap.MADV_DONTNEED, start, len(room) - start)
+
+
 def forget() -> None:
     """Unmap what is kept."""
     _kept.clear()

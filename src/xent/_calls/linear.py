@@ -26,6 +26,21 @@ from xent.schedules.linear.targets import Coefficients
 from xent.schedules.linear.task import Task
 
 
+class _Buffers:
+    """Gradients lie in buffers that are kept between calls."""
+
+    def new(self, shape: tuple[int, ...], dtype: Any) -> Array:
+        """An array of no particular values."""
+        return buffers.empty(shape, np.dtype(dtype))
+
+    def cut(self, array: Array, used: int) -> None:
+        """Hand back the memory behind so many bytes."""
+        buffers.cut(array, used)
+
+
+_ROOM = _Buffers()
+
+
 class Options(NamedTuple):
     """The keyword options that travel together, unchecked."""
 
@@ -93,13 +108,13 @@ class Call(NamedTuple):
     def gradients_into(self, wanted: Wanted, upstream: PerRow) -> tuple[RowsN, Gradients]:
         """Each counted row's loss, and gradients of ``Σ_r upstream_r · loss_r``."""
         factor, task = upstream * self.goal.sample_weight, self.task(gradients=any(wanted))
-        values, found = linear.values_and_gradients(task, self.loss, factor, wanted, self._room)
+        values, found = linear.values_and_gradients(task, self.loss, factor, wanted, _ROOM)
         return values * self.goal.sample_weight, self._stored(found)
 
     def gradients(self, want: Want, coefficients: Coefficients, wanted: Wanted) -> tuple[Gradients, RowsN]:
         """The gradients whose coefficients are what is said of the statistics of counted rows, and what they leave out."""
         task = self.task(gradients=any(wanted))
-        found = linear.gradients(task, want, coefficients, wanted, self._room)
+        found = linear.gradients(task, want, coefficients, wanted, _ROOM)
         return self._stored(found), _dropped(task)
 
     def statistics(self, want: Want) -> tuple[RowStatistics, RowsN]:
@@ -127,10 +142,6 @@ class Call(NamedTuple):
         if found is None:
             raise check.enough(self.limit, smallest(shape))
         return found
-
-    @staticmethod
-    def _room(shape: tuple[int, ...], dtype: Any) -> Array:
-        return buffers.empty(shape, np.dtype(dtype))
 
     def _stored(self, found: Gradients) -> Gradients:
         """The bias's gradient rounded to its dtype."""

@@ -1,6 +1,5 @@
 """Where gradients are summed up: in the computing dtype, and rounded once to the dtype of what they belong to."""
 
-from collections.abc import Callable
 from typing import Any, Protocol
 
 import numpy as np
@@ -9,8 +8,17 @@ from xent._typing import Array, Floats, IndicesN, Storage
 from xent.schedules.linear.algebra import Algebra, pieces
 from xent.schedules.linear.head import Matrix
 
-Room = Callable[[tuple[int, ...], Any], Array]
-"""Makes an array of a shape and dtype, of no particular values."""
+
+class Room(Protocol):
+    """Where gradients lie."""
+
+    def new(self, shape: tuple[int, ...], dtype: Any) -> Array:
+        """An array of a shape and dtype, of no particular values."""
+        ...
+
+    def cut(self, array: Array, used: int) -> None:
+        """Of an array that was made here only so many bytes are still used."""
+        ...
 
 
 class Sum(Protocol):
@@ -31,7 +39,7 @@ class Sum(Protocol):
 
 def new_like(matrix: Matrix, room: Room) -> Array:
     """An array for the gradient, in storage dtype."""
-    return room(matrix.array.shape, matrix.array.dtype)
+    return room.new(matrix.array.shape, matrix.array.dtype)
 
 
 class Direct:
@@ -89,7 +97,7 @@ class Whole:
         """Room for the sum of the rows that count."""
         self._like, self._rows, self._algebra, self._room = like, rows, algebra, room
         number = int(np.prod(like.array.shape[:-1])) if rows is None else len(rows)
-        self._sum = room((number, like.array.shape[-1]), real)
+        self._sum = room.new((number, like.array.shape[-1]), real)
 
     def piece(self, part: slice) -> Floats:
         """A view."""
@@ -114,6 +122,7 @@ class Whole:
             rounded = np.empty(part.stop - part.start, out.dtype)
             self._algebra.narrow(flat[part], like.storage, rounded)
             out[part] = rounded
+        self._room.cut(self._sum, out.nbytes)
         return out.reshape(like.array.shape)
 
 
