@@ -3,9 +3,9 @@
 N rows, D features, C classes. Parameters θ hold W (C, D) row by row, then, with an intercept, b (C,).
 """
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any, Literal
+from typing import Literal
 
 import numpy as np
 import numpy.typing as npt
@@ -13,13 +13,12 @@ import numpy.typing as npt
 from xent.functional.elementwise import mse_loss_and_grad
 from xent.functional.from_logits import cross_entropy, cross_entropy_and_grad
 from xent.functional.normalise import softmax
+from xent.learn._features import Block, Features, add_gradient, logits_into
 
 FloatArray = npt.NDArray[np.float64]
 Labels = npt.NDArray[np.intp]
 LossName = Literal["cross-entropy", "squared-error"]
 
-# Logits of one block fill 8 MB at most, whatever C: the block stays near the cache and N × C is never stored.
-BLOCK_LOGITS = 2**20
 TINY = float(np.finfo(np.float64).tiny)
 
 
@@ -43,7 +42,7 @@ class Evaluation:
     @property
     def gradient_norm(self) -> float:
         """Largest absolute component of the gradient, per unit of parameter; NaN if any is NaN."""
-        return float(np.max(np.abs(self.gradient)))
+        return float(np.maximum(np.max(self.gradient), -np.min(self.gradient)))
 
 
 def cross_entropy_rows(logits: FloatArray, labels: Labels) -> RowTerms:
@@ -72,7 +71,7 @@ ROW_LOSSES: dict[LossName, Callable[[FloatArray, Labels], RowTerms]] = {
 class Sample:
     """Features (N, D), class codes (N,) in [0, C), and row weights (N,) that sum to 1."""
 
-    features: npt.NDArray[Any]
+    features: Features
     labels: Labels
     row_weights: FloatArray
     n_classes: int
@@ -82,11 +81,11 @@ class Objective:
     """``Σ_i v_i ℓ(W x_i + b, y_i) + l2 · Σ W²`` with row weights v that sum to 1, and its gradient."""
 
     def __init__(self, sample: Sample, *, loss: LossName, l2: float, fit_intercept: bool) -> None:
-        """Keep the sample; allocate one block of logits."""
+        """Keep the sample; allocate the logits of one block."""
         self.sample, self.l2, self.fit_intercept = sample, l2, fit_intercept
         self._row_loss = ROW_LOSSES[loss]
-        self._block_rows = min(len(sample.labels), max(1, BLOCK_LOGITS // sample.n_classes))
-        self._logits = np.empty((self._block_rows, sample.n_classes))
+        self._blocks = list(sample.features.blocks(sample.n_classes))
+        self._logits = np.empty((max(rows.stop - rows.start for rows in self._blocks), sample.n_classes))
 
     @property
     def coef_shape(self) -> tuple[int, int]:
@@ -96,7 +95,7 @@ class Objective:
     @property
     def multiplications(self) -> int:
         """Multiplications of one matrix product, N · D · C."""
-        return self.sample.features.size * self.sample.n_classes
+        return self.sample.features.shape[0] * self.sample.features.shape[1] * self.sample.n_classes
 
     def split(self, theta: FloatArray) -> tuple[FloatArray, FloatArray]:
         """Views of θ: W (C, D) and b (C,); without an intercept b is zeros."""
@@ -118,14 +117,14 @@ class Objective:
         coef, intercept = self.split(theta)
         gradient = np.zeros_like(theta)
         coef_gradient, intercept_gradient = self.split(gradient)
+        np.multiply(coef, 2.0 * self.l2, out=coef_gradient)
         loss = nats = 0.0
-        for rows in self._blocks():
-            terms, weights = self._terms(rows, coef, intercept), self.sample.row_weights[rows]
+        for rows in self._blocks:
+            block, weights = self.sample.features.block(rows), self.sample.row_weights[rows]
+            terms = self._terms(rows, block, coef, intercept)
             loss, nats = loss + weights @ terms.loss, nats + weights @ terms.cross_entropy_nats
-            weighted = np.multiply(terms.gradient, weights[:, None], out=terms.gradient)
-            coef_gradient += weighted.T @ self.sample.features[rows]
-            intercept_gradient += weighted.sum(axis=0)
-        coef_gradient += 2.0 * self.l2 * coef
+            intercept_gradient += weights @ terms.gradient
+            add_gradient(coef_gradient, terms.gradient, block, weights)
         return Evaluation(float(loss + self.l2 * np.vdot(coef, coef)), float(nats), gradient)
 
     def steady_step(self) -> float:
@@ -143,17 +142,15 @@ class Objective:
 
     def _second_moments(self, direction: FloatArray) -> FloatArray:
         """``Σ_i v_i x_i x_iᵀ`` times a direction (D + 1,), the last entry of x being 1, or 0 without an intercept."""
-        features, constant = self.sample.features, float(self.fit_intercept)
-        projected: FloatArray = self.sample.row_weights * (features @ direction[:-1] + constant * direction[-1])
-        return np.append(features.T @ projected, constant * np.sum(projected))
+        constant, result = float(self.fit_intercept), np.zeros_like(direction)
+        for rows in self._blocks:
+            block = self.sample.features.block(rows)
+            projected: FloatArray = self.sample.row_weights[rows] * (block @ direction[:-1] + constant * direction[-1])
+            result[:-1] += block.T @ projected
+            result[-1] += constant * np.sum(projected)
+        return result
 
-    def _blocks(self) -> Iterator[slice]:
-        """Consecutive slices that cover the rows."""
-        for first in range(0, len(self.sample.labels), self._block_rows):
-            yield slice(first, first + self._block_rows)
-
-    def _terms(self, rows: slice, coef: FloatArray, intercept: FloatArray) -> RowTerms:
+    def _terms(self, rows: slice, block: Block, coef: FloatArray, intercept: FloatArray) -> RowTerms:
         """The loss's terms for one block of rows, in the block's buffer."""
-        features, labels = self.sample.features[rows], self.sample.labels[rows]
-        logits = np.matmul(features, coef.T, out=self._logits[: len(labels)])
-        return self._row_loss(np.add(logits, intercept, out=logits), labels)
+        labels = self.sample.labels[rows]
+        return self._row_loss(logits_into(self._logits[: len(labels)], block, coef, intercept), labels)

@@ -143,7 +143,12 @@ def _batched(rows: RowMap, tensors: Arguments, dims: Sequence[int | None], size:
         t if t is None or dim is None or place is None else t.movedim(dim, place)
         for t, dim, place in zip(tensors, dims, places, strict=True)
     ]
-    fn = torch.func.vmap(rows.fn, tuple(places), tuple(map(int, rows.rowwise)))
+    inner = torch.func.vmap(rows.fn, tuple(places))
+
+    def fn(*tensors: Tensor | None) -> Results:
+        # An output that no batch has reached is repeated, which PyTorch does rightly for a batch that comes first alone.
+        return tuple(o.movedim(0, int(by_row)) for o, by_row in zip(inner(*tensors), rows.rowwise, strict=True))
+
     return RowMap(fn, rows.sliced, rows.rowwise, max(1, rows.chunk // max(1, size))), moved
 
 
