@@ -25,6 +25,9 @@ from xent._errors import ArgumentError
 # spinning and take the cores from each other: digits (1.1 million) fit in 0.13 s on one thread, in 1.1 s on two.
 SMALL_PRODUCT = 2**26
 
+# Features whose moments are taken at once: scikit-learn makes copies of them, 16 MiB each.
+BLOCK_FEATURES = 2**21
+
 # scikit-learn's defaults for features and target are strings, from which a type checker infers str.
 _validated: Callable[..., Any] = validate_data
 
@@ -49,17 +52,17 @@ else:
         """scikit-learn's classifier: parameters, cloning, tags and accuracy."""
 
 
-def training_rows(estimator: Classifier, features: npt.ArrayLike, target: npt.ArrayLike) -> tuple[AnyArray, AnyArray]:
-    """Features (N, D), float32 or float64, and target (N,) as scikit-learn validates them."""
-    checked, labels = _validated(estimator, features, target, dtype=[np.float64, np.float32], order="C")
+def training_rows(estimator: Classifier, features: Any, target: npt.ArrayLike) -> tuple[Any, AnyArray]:
+    """Features (N, D), float32 or float64, an array or sparse in rows, and target (N,) as scikit-learn validates them."""
+    checked, labels = _validated(estimator, features, target, dtype=[np.float64, np.float32], accept_sparse="csr")
     check_classification_targets(labels)
     return checked, labels
 
 
-def rows_to_predict(estimator: Classifier, features: npt.ArrayLike) -> AnyArray:
+def rows_to_predict(estimator: Classifier, features: Any) -> Any:
     """Features (N, D) for a fitted estimator, as scikit-learn validates them."""
     check_is_fitted(estimator)
-    return _validated(estimator, features, dtype=[np.float64, np.float32], order="C", reset=False)
+    return _validated(estimator, features, dtype=[np.float64, np.float32], accept_sparse="csr", reset=False)
 
 
 def select_columns(features: Any, names: Sequence[str] | None) -> Any:
@@ -81,8 +84,12 @@ def given_class_weights(class_weight: Mapping[Any, float], classes: AnyArray) ->
 
 def moments(features: AnyArray, row_weights: FloatArray) -> tuple[FloatArray, FloatArray]:
     """Weighted mean and standard deviation of each column, (D,) each; a constant column has scale 1."""
+    scaler, step = StandardScaler(), max(1, BLOCK_FEATURES // max(1, features.shape[1]))
     with np.errstate(over="ignore", invalid="ignore"):
-        scaler = StandardScaler().fit(features, sample_weight=row_weights)
+        for rows in (slice(first, first + step) for first in range(0, len(features), step)):
+            # Rows that all weigh nothing have no mean.
+            if row_weights[rows].any():
+                scaler.partial_fit(features[rows], sample_weight=row_weights[rows])
     mean, scale = np.asarray(scaler.mean_, np.float64), np.asarray(scaler.scale_, np.float64)
     bad = np.flatnonzero(~np.isfinite(scale))
     if bad.size:
@@ -110,9 +117,14 @@ def digits() -> tuple[FloatArray, AnyArray, list[str]]:
 def lbfgs(
     value_and_gradient: Callable[[FloatArray], tuple[float, FloatArray]],
     start: FloatArray,
-    accepted: Callable[[FloatArray], None],
+    accepted: Callable[[FloatArray, float], None],
     options: dict[str, float],
 ) -> tuple[FloatArray, int, str]:
     """SciPy's L-BFGS-B: final point, status (0 converged, 1 limit, 2 abnormal) and SciPy's message."""
-    result = scipy_minimize(value_and_gradient, start, jac=True, method="L-BFGS-B", callback=accepted, options=options)
+
+    # SciPy goes by the parameter's name, and then tells the value as well.
+    def callback(intermediate_result: Any) -> None:
+        accepted(intermediate_result.x, float(intermediate_result.fun))
+
+    result = scipy_minimize(value_and_gradient, start, jac=True, method="L-BFGS-B", callback=callback, options=options)
     return np.asarray(result.x, np.float64), int(result.status), str(result.message)

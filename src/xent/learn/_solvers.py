@@ -82,19 +82,22 @@ class Record:
 
 def minimise_by_lbfgs(objective: Objective, start: FloatArray, limits: Limits, callback: Callback | None) -> Outcome:
     """L-BFGS until the gradient norm is at most ``tol`` or the loss no longer changes in float64."""
-    record, latest, latest_theta = Record(callback), objective(start), start
+    record, latest, at_start = Record(callback), objective(start), True
     record.add(latest)
     if latest.gradient_norm <= limits.tol or limits.max_iter == 0:
         return Outcome(start, record.steps, None if latest.gradient_norm <= limits.tol else _out_of_iterations(limits))
 
     def value_and_gradient(theta: FloatArray) -> tuple[float, FloatArray]:
-        nonlocal latest, latest_theta
-        if not np.array_equal(theta, latest_theta):
-            latest, latest_theta = objective(theta), theta.copy()
+        nonlocal latest, at_start
+        if not (at_start and np.array_equal(theta, start)):
+            latest = objective(theta)
+        at_start = False
         return latest.objective, latest.gradient
 
-    def accepted(theta: FloatArray) -> None:
-        value_and_gradient(theta)
+    def accepted(theta: FloatArray, value: float) -> None:
+        # It is the point evaluated last, unless a search ended at another; its value tells, and no copy has to be kept.
+        if value != latest.objective:
+            value_and_gradient(theta)
         record.add(latest)
 
     # 64 eps: below this relative change of the loss float64 holds nothing but rounding.

@@ -12,6 +12,7 @@ import numpy.typing as npt
 from xent._errors import ArgumentError
 from xent.functional.normalise import log_softmax, softmax
 from xent.learn import _model_file
+from xent.learn._features import Features, block_rows, logits_into
 from xent.learn._objective import LossName, Objective, Sample
 from xent.learn._parameters import check_parameters, checked_row_weights, checked_start, class_weights
 from xent.learn._sklearn import (
@@ -157,10 +158,10 @@ class SoftmaxRegression(Classifier):
         row_weights = checked_row_weights(sample_weight, len(labels))
         row_weights = row_weights * class_weights(self.class_weight, classes, labels, row_weights)[labels]
         mean, scale = moments(features, row_weights) if self.standardize else (None, None)
-        sample = Sample(_standardised(features, mean, scale), labels, row_weights / row_weights.sum(), len(classes))
+        sample = Sample(Features(features, mean, scale), labels, row_weights / row_weights.sum(), len(classes))
         objective = Objective(sample, loss=self.loss, l2=float(self.l2), fit_intercept=self.fit_intercept)
-        start = self._start(classes, objective.coef_shape, coef_init, intercept_init)
-        outcome = self._minimise(objective, objective.join(*start), callback)
+        start = objective.join(*self._start(classes, objective.coef_shape, coef_init, intercept_init))
+        outcome = self._minimise(objective, start, callback)
         self.column_names_ = None
         self.classes_, self.mean_, self.scale_ = classes, mean, scale
         self.coef_, self.intercept_ = (part.copy() for part in objective.split(outcome.theta))

@@ -1,6 +1,7 @@
 """Blocks of classes, each with all rows: statistics merge over the blocks, and gradients make the logits a second time."""
 
 from collections.abc import Iterator
+from typing import NamedTuple
 
 import numpy as np
 
@@ -13,6 +14,17 @@ from xent.schedules.linear.merge import Part, finished, joined, merged, with_voi
 from xent.schedules.linear.sums import Sums
 from xent.schedules.linear.targets import Coefficients, at_places, pull, surprisal
 from xent.schedules.linear.task import Task
+
+
+class Tile(NamedTuple):
+    """Logits of some rows and some classes."""
+
+    number: int
+    """Of the chunk of rows."""
+    rows: slice
+    classes: slice
+    logits: Floats
+    hidden: Floats
 
 
 class ByClasses:
@@ -29,9 +41,9 @@ class ByClasses:
         """Of every row: block after block merged in the order of the classes; the rank in a second walk."""
         less = want._replace(rank=False)
         parts: list[Part | None] = [None] * len(self._plan.row_slices())
-        for number, rows, classes, tile in self._tiles():
-            here, before = self._part(rows, classes, tile, less), parts[number]
-            parts[number] = here if before is None else merged(before, here)
+        for tile in self._tiles():
+            here, before = self._part(tile, less), parts[tile.number]
+            parts[tile.number] = here if before is None else merged(before, here)
         result = joined([finished(part) for part in parts if part is not None])
         return result._replace(rank=self._ranks()) if want.rank and self._head.target is not None else result
 
@@ -46,33 +58,34 @@ class ByClasses:
         found = self.statistics(want)
         self._add_gradients(found, coefficients(found, slice(0, self._head.number)), sums)
 
-    def _tiles(self, more: int = 0) -> Iterator[tuple[int, slice, slice, Floats]]:
-        """A chunk of rows, by number and place, a block of classes, and their logits, with more columns where asked."""
+    def _tiles(self, more: int = 0) -> Iterator[Tile]:
+        """All tiles, the classes outside; with more columns where asked."""
         for classes in self._plan.class_slices():
             width = classes.stop - classes.start
             for number, rows in enumerate(self._plan.row_slices()):
-                tile = self._scratch.of("tile", (rows.stop - rows.start, width + more), self._head.real)
+                logits = self._scratch.of("tile", (rows.stop - rows.start, width + more), self._head.real)
                 hidden = self._head.hidden_part(rows, self._algebra)
-                self._head.logits(hidden, classes, tile[:, :width], self._algebra, self._scratch)
-                yield number, rows, classes, tile
+                self._head.logits(hidden, classes, logits[:, :width], self._algebra, self._scratch)
+                yield Tile(number, rows, classes, logits, hidden)
 
-    def _problem(self, tile: Floats, rows: slice, classes: slice) -> dense.Rows:
+    def _problem(self, tile: Tile) -> dense.Rows:
         """As kernels want it: no label, which may lie in another block."""
-        return self._head.tile_rows(tile, rows, classes, targets=self._head.target_probs is not None)
+        targets = self._head.target_probs is not None
+        return self._head.tile_rows(tile.logits, tile.rows, tile.classes, targets=targets)
 
-    def _part(self, rows: slice, classes: slice, tile: Floats, want: Want) -> Part:
+    def _part(self, tile: Tile, want: Want) -> Part:
         """What these classes say of these rows."""
-        head = self._head
-        found = dense.statistics(self._kernel, self._problem(tile, rows, classes), want)
+        head, rows, classes = self._head, tile.rows, tile.classes
+        found = dense.statistics(self._kernel, self._problem(tile), want)
         if head.target_probs is None:
             target = self._target(rows, classes)
-            scores, _ = at_places(tile, target.classes, head.transform)
+            scores, _ = at_places(tile.logits, target.classes, head.transform)
             found = found._replace(surprisal=surprisal(found, scores, target.mass), mass=target.mass.sum(axis=1))
             if head.target is not None:
-                label = np.take_along_axis(tile, target.classes, 1)[:, 0]
+                label = np.take_along_axis(tile.logits, target.classes, 1)[:, 0]
                 self._at_label[rows] = np.where(target.mass[:, 0] > 0.0, label, self._at_label[rows])
         vector_mass = 0.0 if head.class_vector is None else float(head.class_vector[classes].sum())
-        return with_void(Part(found, vector_mass), tile, head.transform.scale)
+        return with_void(Part(found, vector_mass), tile.logits, head.transform.scale)
 
     def _target(self, rows: slice, classes: slice) -> SparseTarget:
         """Labels or sparse targets as places among these classes, with mass 0 where they lie elsewhere."""
@@ -89,46 +102,42 @@ class ByClasses:
     def _ranks(self) -> RowsN:
         """How many classes score above the label, whose logit stands beside each block."""
         result = np.zeros(self._head.number)
-        for _, rows, classes, tile in self._tiles(more=1):
-            here, width = self._target(rows, classes), classes.stop - classes.start
-            own = here.mass[:, 0] > 0.0
-            tile[:, width] = self._at_label[rows]
-            tile[own, here.classes[own, 0]] = tile[own, width]
-            problem = dense.Rows(
-                tile[None], self._head.storage, np.full(len(tile), width, np.int64), transform=self._head.transform
-            )
+        for tile in self._tiles(more=1):
+            logits, here = tile.logits, self._target(tile.rows, tile.classes)
+            own, last = here.mass[:, 0] > 0.0, logits.shape[1] - 1
+            logits[:, last] = self._at_label[tile.rows]
+            logits[own, here.classes[own, 0]] = logits[own, last]
+            labels = np.full(len(logits), last, np.int64)
+            problem = dense.Rows(logits[None], self._head.storage, labels, transform=self._head.transform)
             rank = dense.statistics(self._kernel, problem, Want(rank=True)).rank
             assert rank is not None
-            result[rows] += rank
+            result[tile.rows] += rank
         return result
 
     def _add_gradients(self, found: RowStatistics, coefficients: RowCoefficients, sums: Sums) -> None:
         """The second walk."""
         last = len(self._plan.row_slices()) - 1
-        for number, rows, classes, tile in self._tiles():
-            self._write_gradient(tile, rows, classes, dense.some(found, rows), dense.some(coefficients, rows))
-            hidden = self._head.hidden_part(rows, self._algebra)
-            sums.by_classifier(tile, hidden, classes, first=number == 0)
-            sums.by_hidden(tile, rows, classes, self._scratch, first=classes.start == 0)
-            if number == last:
-                sums.classifier_done(classes)
+        for tile in self._tiles():
+            self._write_gradient(tile, dense.some(found, tile.rows), dense.some(coefficients, tile.rows))
+            sums.by_classifier(tile.logits, tile.hidden, tile.classes, first=tile.number == 0)
+            sums.by_hidden(tile.logits, tile.rows, tile.classes, self._scratch, first=tile.classes.start == 0)
+            if tile.number == last:
+                sums.classifier_done(tile.classes)
         for rows in self._plan.row_slices():
             sums.hidden_done(rows)
 
-    def _write_gradient(
-        self, tile: Floats, rows: slice, classes: slice, found: RowStatistics, coefficients: RowCoefficients
-    ) -> None:
+    def _write_gradient(self, tile: Tile, found: RowStatistics, coefficients: RowCoefficients) -> None:
         """Over the logits of a tile their gradient."""
-        head, target = self._head, self._target(rows, classes)
-        _, slope = at_places(tile, target.classes, head.transform)
-        dense.gradient_from(self._kernel, self._problem(tile, rows, classes), found, coefficients, tile[None])
+        head, target, logits = self._head, self._target(tile.rows, tile.classes), tile.logits
+        _, slope = at_places(logits, target.classes, head.transform)
+        dense.gradient_from(self._kernel, self._problem(tile), found, coefficients, logits[None])
         if head.sparse is not None:
-            pull(tile, target, coefficients.b, slope)
+            pull(logits, target, coefficients.b, slope)
         elif head.target is not None:
             own = np.flatnonzero(target.mass[:, 0] > 0.0)
-            u = 0.0 if head.class_vector is None else head.class_vector[head.target[rows][own]]
+            u = 0.0 if head.class_vector is None else head.class_vector[head.target[tile.rows][own]]
             mine, c = dense.some(found, own), dense.some(coefficients, own)
-            tile[own, target.classes[own, 0]] = at_label(mine, c, u) * slope[own, 0]
+            logits[own, target.classes[own, 0]] = at_label(mine, c, u) * slope[own, 0]
 
 
 def at_label(rows: RowStatistics, coefficients: RowCoefficients, u: PerRow) -> RowsN:
