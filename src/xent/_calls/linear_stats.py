@@ -38,8 +38,9 @@ def told(call: Call, rows: RowStatistics, dropped: RowsN) -> LinearStats:
     rank = np.full(call.head.number, -1.0)
     if rows.rank is not None:
         rank = np.where(np.isnan(rows.excess), call.given.classes, rows.rank)
-    assert rows.entropy is not None
-    parts = (rows.lse, 0.0 - rows.surprisal, rows.entropy)
+    # Where no row counts, nothing has been asked of any.
+    entropy = np.zeros(call.head.number) if rows.entropy is None else rows.entropy
+    parts = (rows.lse, 0.0 - rows.surprisal, entropy)
     lse, log_prob, entropy = (call.everywhere(part).reshape(shape).astype(dtype) for part in parts)
     ranks = call.everywhere(rank, -1.0).reshape(shape).astype(np.int64)
     return LinearStats(lse, log_prob, entropy, ranks, call.everywhere(dropped).reshape(shape).astype(dtype))

@@ -51,10 +51,11 @@ def rows(hidden: Tensor, goal: Goal, layer: Layer, o: _formula.Options, chunk: i
         silent = _silent(mine, weight, o)
         if silent is not None:
             hidden = hidden.masked_fill(silent.unsqueeze(1), 0.0)
-        bias = None if bias is None else bias.to(dtype)
-        logits = torch.nn.functional.linear(hidden.to(dtype), classifier.to(dtype), bias)
+        logits = torch.nn.functional.linear(hidden.to(dtype), classifier, bias)
         return _told(logits, mine, weight, o, silent)[: 6 if statistics else 2]
 
+    # What all chunks share is widened before: the sum of its gradients is rounded once.
+    layer = Layer(*(None if shared is None else shared.to(dtype) for shared in layer))  # pyright: ignore[reportArgumentType]
     size = chunk or max(1, CHUNK_NUMBERS // max(1, len(layer.classifier)))
     return by_rows(RowMap(part, _SLICED, (True,) * (6 if statistics else 2), size), hidden, *goal, *layer)
 
