@@ -5,6 +5,7 @@ operators  while PyTorch records (`torch.compile`, `torch.export`, fake tensors)
 formula    everything else: `_formula.py` in torch operators
 """
 
+import math
 from typing import Any, Protocol, TypeAlias, cast
 
 import torch
@@ -184,8 +185,7 @@ class _Kernels(torch.autograd.Function):
         if torch.is_grad_enabled() or any(map(_is_batch, upstream)):
             return (None, *again(work, saved[: len(needed)], needed, upstream))
         ready, ctx.ready = ctx.ready, None
-        # Half precision would be rounded a second time: it is computed anew with upstream inside.
-        if ready is not None and (upstream[0].item() == 1.0 or all(g is None or g.itemsize > 2 for g in ready)):
+        if ready is not None and all(g is None or _stays_exact(g, upstream[0].item()) for g in ready):
             return (None, *times_upstream(ready, upstream[0]))
         with torch_threads():
             return (None, *work.gradients(saved, needed, upstream))
@@ -195,6 +195,14 @@ def _is_batch(upstream: Tensor) -> bool:
     """Whether it stands for many upstreams at once, as with ``is_grads_batched``."""
     functorch: Any = getattr(torch._C, "_functorch")  # noqa: B009 - PyTorch's stubs do not name it
     return functorch.is_legacy_batchedtensor(upstream) or functorch.is_batchedtensor(upstream)
+
+
+def _stays_exact(gradient: Tensor, factor: float) -> bool:
+    """Whether multiplying rounds as little as computing anew with the factor inside, once in half precision."""
+    if factor == 1.0 or gradient.itemsize > 2:
+        return True
+    # A power of 2 moves the exponent alone, of which bfloat16 has as many as float32.
+    return gradient.dtype == torch.bfloat16 and abs(math.frexp(factor)[0]) == 0.5
 
 
 def saves_elsewhere() -> bool:
