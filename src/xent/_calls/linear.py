@@ -19,7 +19,7 @@ from xent.losses.categorical import CategoricalLoss
 from xent.schedules import linear
 from xent.schedules.linear.algebra import Algebra, NumpyAlgebra
 from xent.schedules.linear.filtering import Filter
-from xent.schedules.linear.head import Head, Matrix
+from xent.schedules.linear.head import Head, Matrix, joins
 from xent.schedules.linear.plan import Plan, Shape, plan, smallest
 from xent.schedules.linear.sums import Gradients, Wanted
 from xent.schedules.linear.targets import Coefficients
@@ -204,7 +204,7 @@ def _head(layer: Layer, goal: Goal, loss: CategoricalLoss, weight: Array | None,
         rows=goal.rows,
         target=goal.target,
         target_probs=goal.probs,
-        probs_rows=goal.probs_rows,
+        probs_rows=goal.probs_rows if goal.probs is not None else None,
         sparse=goal.sparse,
         weight=goal.class_weight,
         class_weight=by_probs,
@@ -218,6 +218,13 @@ def _head(layer: Layer, goal: Goal, loss: CategoricalLoss, weight: Array | None,
     return head._replace(bias=bias)
 
 
+def _copied_item(head: Head) -> int:
+    """Bytes of a number in probability targets, where rows of them have to be copied."""
+    if head.target_probs is None or (head.probs_rows is None and joins(head.target_probs)):
+        return 0
+    return head.target_probs.itemsize
+
+
 def _shape(head: Head, algebra: Algebra) -> Shape:
     return Shape(
         rows=head.number,
@@ -226,7 +233,7 @@ def _shape(head: Head, algebra: Algebra) -> Shape:
         item=np.dtype(head.real).itemsize,
         hidden_item=head.hidden.array.itemsize,
         classifier_item=head.classifier.array.itemsize,
-        gathered=head.rows is not None,
-        target_probs=head.target_probs is not None,
+        gathered=head.rows is not None or not joins(head.hidden.array),
+        target_item=_copied_item(head),
         room=algebra.room,
     )

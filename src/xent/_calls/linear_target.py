@@ -32,7 +32,11 @@ class Goal(NamedTuple):
     target: IndicesN | None = None
     probs: Array | None = None
     probs_rows: IndicesN | None = None
+    """[n] places of their probabilities among all N; None for all."""
     sparse: SparseTarget | None = None
+    """Of the rows that count, times class weights."""
+    mass: Array | None = None
+    """[N, k] probabilities of few classes as they were given."""
     class_weight: PerRow = 1.0
     """[n] of an index target."""
     sample_weight: PerRow = 1.0
@@ -56,7 +60,7 @@ def read(target: Any, given: _rows.Input, ignore_index: int, shift: int, weights
         classes, probs = check.sparse_pair(target, lead)  # pyright: ignore[reportUnknownArgumentType]
         few = check.sparse_classes(classes.reshape(number, classes.shape[-1]), given.classes)
         mass = probs.reshape(few.shape).astype(np.float64)
-        goal = Goal(None, sparse=SparseTarget(few, mass))
+        goal = Goal(None, sparse=SparseTarget(few, mass), mass=mass)
     else:
         found = _rows.read_target(target, given, ignore_index, target_as)
         goal = Goal(None, target=found.indices, probs=found.probs)
@@ -64,16 +68,22 @@ def read(target: Any, given: _rows.Input, ignore_index: int, shift: int, weights
 
 
 def validate(goal: Goal, target: Any, kernel: Kernel, given: _rows.Input, how: str, target_as: str | None) -> None:
-    """Probabilities are distributions."""
+    """Probabilities of rows that count are distributions."""
+    if how == "off":
+        return
+    meant = None
+    if goal.probs_rows is not None:
+        meant = np.zeros(int(np.prod(given.row_shape)), bool)
+        meant[goal.probs_rows] = True
     if goal.probs is not None:
         name = target_as or _name(target)
-        _rows.check_target_probs(kernel, _rows.Target(None, goal.probs, dtype=name), how)
-    elif goal.sparse is not None and how != "off":
-        mass = goal.sparse.mass
+        _rows.check_target_probs(kernel, _rows.Target(None, goal.probs, dtype=name), how, meant)
+    elif goal.mass is not None:
+        mass = goal.mass
         measured = RowMeasure(mass.sum(axis=1), mass.min(axis=1, initial=0.0), mass.max(axis=1, initial=0.0))
         name = target_as or _name(target[1])
         remedy = "The largest k of many probabilities? Divide each row by its sum."
-        distributions(measured, None, slack(name, mass.shape[1]), name="target", validate=how, remedy=remedy)
+        distributions(measured, meant, slack(name, mass.shape[1]), name="target", validate=how, remedy=remedy)
 
 
 def _name(target: Any) -> str:
@@ -112,8 +122,9 @@ def _counted(goal: Goal, ahead: IndicesN | None, number: int, weights: Weights) 
         rows=None if isinstance(keep, slice) else keep,
         target=None if goal.target is None else goal.target[chosen],
         probs=goal.probs,
-        probs_rows=None if goal.probs is None or (everything and ahead is None) else chosen,
+        probs_rows=None if goal.target is not None or (everything and ahead is None) else chosen,
         sparse=few,
+        mass=goal.mass,
         class_weight=1.0 if by_class is None else by_class[keep],
         sample_weight=1.0 if sample is None else sample[keep],
     )

@@ -93,14 +93,14 @@ def read_target(target: Any, given: Input, ignore_index: int, given_as: str | No
     return Target(None, given.matrix(array), dtype=given_as)
 
 
-def check_target_probs(kernel: Kernel, target: Target, validate: str) -> None:
+def check_target_probs(kernel: Kernel, target: Target, validate: str, counted: Array | None = None) -> None:
     """Probability targets are distributions, within what their own dtype can hold."""
     if target.probs is None or validate == "off":
         return
     measured = dense.measure(kernel, target.probs, "float64" if target.probs.dtype.itemsize == 8 else "float32")
     tolerance = slack(target.dtype, target.probs.shape[2])
     remedy = ONE_LOGIT_REMEDY if target.probs.shape[2] == 1 else TARGET_REMEDY
-    distributions(measured, None, tolerance, name="target", validate=validate, remedy=remedy)
+    distributions(measured, counted, tolerance, name="target", validate=validate, remedy=remedy)
 
 
 def matrix_bits(given: Input) -> Array:

@@ -101,7 +101,7 @@ def class_weights(weight: Any, classes: int, name: str = "weight") -> Array:
     return not_negative(vector, name)
 
 
-def not_negative(values: Array, name: str) -> Array:
+def not_negative(values: Array, name: str, what: str = "class") -> Array:
     """Float64, finite and not negative."""
     if values.dtype.kind not in "fiub" and values.dtype.name != "bfloat16":
         raise DTypeError(f"{name} must hold numbers", f"found {values.dtype}", "Convert it with astype.")
@@ -111,7 +111,7 @@ def not_negative(values: Array, name: str) -> Array:
         where = tuple(int(i) for i in np.argwhere(bad)[0])
         place = where[0] if len(where) == 1 else where
         raise ArgumentError(
-            f"{name} must be finite and not negative", f"{name}[{place}] is {wide[where]}", "A weight of 0 leaves a class out."
+            f"{name} must be finite and not negative", f"{name}[{place}] is {wide[where]}", f"A weight of 0 leaves a {what} out."
         )
     return wide
 

@@ -4,7 +4,7 @@ from typing import Any
 
 import numpy as np
 
-from xent._check.arrays import as_array, as_floats, has_classes, not_negative
+from xent._check.arrays import as_array, as_floats, not_negative
 from xent._check.options import is_whole
 from xent._errors import ArgumentError, DTypeError, LabelError, ShapeError
 from xent._typing import Array, Storage
@@ -25,7 +25,10 @@ def fits(hidden: Shape, classifier: Shape) -> None:
         raise ShapeError(
             f"classifier must be shaped (C, {hidden[-1]}), for hidden states of {hidden[-1]} numbers", f"found {classifier}", lies
         )
-    has_classes(classifier[0], "classifier")
+    if classifier[0] == 0:
+        raise ShapeError(
+            "classifier must hold at least one class", f"found shape {classifier}", "Did a selection come out empty?"
+        )
 
 
 def fits_bias(bias: Shape, classes: int) -> None:
@@ -49,7 +52,7 @@ def sample_weights(weight: Any, rows: Shape) -> Array:
     """One number a row, finite and not negative, float64."""
     array = as_array(weight, "sample_weight")
     fits_rows(array.shape, rows)
-    return not_negative(array, "sample_weight")
+    return not_negative(array, "sample_weight", "row")
 
 
 def fits_rows(found: Shape, rows: Shape) -> None:
@@ -110,9 +113,9 @@ def fits_pair(classes: Array, probs: Array, rows: Shape) -> None:
     """Both [..., k], integers and floats; of either no more is read than shape and dtype."""
     if classes.shape != probs.shape or classes.shape[:-1] != rows or len(classes.shape) != len(rows) + 1:
         raise ShapeError(
-            f"classes and probabilities of a target must both be shaped {(*rows, 'k')}",
+            f"classes and probabilities of a target must both be shaped ({', '.join([*map(str, rows), 'k'])})",
             f"found {classes.shape} and {probs.shape}",
-            "k is the number of classes that each row names.",
+            "A tuple is a pair (classes, probabilities) of k classes a row; labels alone are an array.",
         )
     if classes.dtype.kind not in "iu":
         raise DTypeError(

@@ -1,5 +1,6 @@
 """The matrix products of a schedule, which a front door may hand to its own framework."""
 
+import math
 from typing import Any, Protocol
 
 import numpy as np
@@ -10,6 +11,8 @@ from xent.kernels.reference import narrow, widen
 
 PIECE_BYTES = 4 << 20
 """What is made at once where a product is added to, or numbers change their dtype: it stays in the cache."""
+NARROWED_BYTES = 128 << 10
+"""The same where numbers are rounded, which takes several times as much on every thread."""
 
 
 class Algebra(Protocol):
@@ -38,10 +41,10 @@ def slices(length: int, step: int) -> list[slice]:
     return [slice(i, min(length, i + step)) for i in range(0, length, max(1, step))]
 
 
-def pieces(array: Array) -> list[slice]:
-    """Slices of the first axis of about `PIECE_BYTES`."""
-    width = max(1, int(np.prod(array.shape[1:])) * array.itemsize)
-    return slices(len(array), max(1, PIECE_BYTES // width))
+def pieces(array: Array, size: int = PIECE_BYTES) -> list[slice]:
+    """Slices of the first axis of about so many bytes."""
+    width = max(1, math.prod(array.shape[1:]) * array.itemsize)
+    return slices(len(array), max(1, size // width))
 
 
 class NumpyAlgebra:
@@ -51,11 +54,12 @@ class NumpyAlgebra:
 
     def multiply(self, a: Floats, b: Floats, out: Floats, *, add: bool) -> None:
         """``out = a·b``, or ``out += a·b`` a piece at a time: NumPy has no product that adds."""
-        if not add:
-            np.matmul(a, b, out=out)
-            return
-        for part in pieces(out):
-            out[part] += np.matmul(a[part], b)
+        with np.errstate(all="ignore"):
+            if not add:
+                np.matmul(a, b, out=out)
+                return
+            for part in pieces(out):
+                out[part] += np.matmul(a[part], b)
 
     def widen(self, stored: Array, storage: Storage, out: Floats) -> None:
         """On all threads."""
@@ -64,7 +68,8 @@ class NumpyAlgebra:
             if storage == "bfloat16":
                 np.left_shift(stored[part], np.uint32(16), out=_bits(out, part), dtype=np.uint32, casting="unsafe")
             else:
-                out[part] = stored[part]
+                with np.errstate(all="ignore"):
+                    out[part] = stored[part]
 
         if storage == "bfloat16" and out.dtype != np.float32:
             out[...] = widen(stored, storage)
@@ -73,7 +78,7 @@ class NumpyAlgebra:
 
     def narrow(self, values: Floats, storage: Storage, out: Array) -> None:
         """On all threads."""
-        for_each(lambda part: narrow(values[part], storage, out[part]), pieces(values))
+        for_each(lambda part: narrow(values[part], storage, out[part]), pieces(values, NARROWED_BYTES))
 
 
 def _bits(out: Floats, part: slice) -> Any:

@@ -59,7 +59,7 @@ class Head(NamedTuple):
     @property
     def number(self) -> int:
         """n."""
-        return len(self.rows) if self.rows is not None else self.hidden.array[..., 0].size
+        return len(self.rows) if self.rows is not None else math.prod(self.hidden.array.shape[:-1])
 
     @property
     def classes(self) -> int:
@@ -115,7 +115,7 @@ class Head(NamedTuple):
         """Logits of some rows and some classes as a problem that walks in blocks; of all classes, for class indices."""
         probs = None
         if targets and self.target_probs is not None:
-            probs = _picked(self.target_probs, self.probs_rows, part)[:, classes][None]
+            probs = _picked(self.target_probs[..., classes], self.probs_rows, part)[None]
         return dense.Rows(
             logits=tile[None],
             storage=self.storage,
@@ -158,7 +158,8 @@ def _add_to_rows(bias: ClassesC, tile: Floats) -> None:
     """On all threads."""
 
     def work(part: slice) -> None:
-        np.add(tile[part], bias, out=tile[part])
+        with np.errstate(all="ignore"):
+            np.add(tile[part], bias, out=tile[part])
 
     for_each(work, pieces(tile))
 
@@ -167,9 +168,9 @@ def _picked(array: Array, rows: IndicesN | None, part: slice) -> Array:
     """Rows of [..., width] as a matrix: a view where they lie side by side, else a copy of these alone."""
     here = _places(rows, part)
     together = not len(here) or here[-1] - here[0] == len(here) - 1
-    if together and (array.ndim == 2 or _joins(array)):
+    if together and (array.ndim == 2 or joins(array)):
         first = int(here[0]) if len(here) else 0
-        return array.reshape(-1, array.shape[-1])[first : first + len(here)]
+        return array.reshape(math.prod(array.shape[:-1]), array.shape[-1])[first : first + len(here)]
     return array[np.unravel_index(here, array.shape[:-1])]
 
 
@@ -177,9 +178,9 @@ def _places(rows: IndicesN | None, part: slice) -> IndicesN:
     return np.arange(int(part.start), int(part.stop), dtype=np.int64) if rows is None else rows[part]
 
 
-def _joins(array: Array) -> bool:
+def joins(array: Array) -> bool:
     """Whether the axes before the last can be seen as one without a copy."""
-    return np.may_share_memory(array[..., :1].reshape(-1, 1), array) if array.size else True
+    return np.may_share_memory(array.reshape(math.prod(array.shape[:-1]), array.shape[-1]), array) if array.size else True
 
 
 def _wide(matrix: Matrix, real: Any, algebra: Algebra) -> Floats:

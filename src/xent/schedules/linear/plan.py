@@ -44,7 +44,8 @@ class Shape(NamedTuple):
     filtered: bool = False
     gathered: bool = False
     """Whether some rows are left out."""
-    target_probs: bool = False
+    target_item: int = 0
+    """Bytes of a number in probability targets whose rows have to be copied."""
     room: int = 0
     """Bytes that the products take for themselves."""
 
@@ -81,7 +82,7 @@ class Plan(NamedTuple):
 
 def plan(shape: Shape, limit: int | None = None, rows: int | None = None) -> Plan | None:
     """The fastest way that stays within the limit; None if none does. Rows at once may be given, and then only that is tried."""
-    budget = DEFAULT_BYTES if limit is None else limit
+    budget = max(DEFAULT_BYTES, smallest(shape) + DEFAULT_BYTES // 2) if limit is None else limit
     if rows is not None:
         n = max(1, min(rows, shape.rows))
         return Plan("rows", n, shape.classes, _row_order_bytes(shape, n), 3 if shape.gradients else 1, shape)
@@ -121,7 +122,7 @@ def _planned_rows(shape: Shape, n: int) -> Plan:
 
 def _row_order_bytes(s: Shape, n: int) -> int:
     """Tile, copies of rows, widened weights, the wider half of their sum, a row's exponentials, and what is told of each row."""
-    tile = n * s.classes * s.item * (2 if s.target_probs and s.gathered else 1)
+    tile = n * s.classes * (s.item + s.target_item)
     if s.filtered:
         tile += int(n * s.classes * DENSEST) * (s.item + 4)
     copies = (
@@ -149,7 +150,7 @@ def _by_classes(shape: Shape, budget: int) -> Plan | None:
 
 def _class_order_bytes(s: Shape, n: int, c: int) -> int:
     """Tile, widened weights, the sum of their gradient, copies of the rows, the sum of theirs, and what is told of each row."""
-    tile = n * c * s.item * (2 if s.target_probs else 1)
+    tile = n * c * (s.item + s.target_item)
     weights = 2 * c * s.width * s.item if s.classifier_item < s.item else 0
     copied = s.gathered or s.hidden_item < s.item
     copies = n * s.width * s.item * copied

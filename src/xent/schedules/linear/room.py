@@ -1,5 +1,6 @@
 """Where gradients are summed up: in the computing dtype, and rounded once to the dtype of what they belong to."""
 
+import math
 from typing import Any, Protocol
 
 import numpy as np
@@ -48,7 +49,7 @@ class Direct:
     def __init__(self, like: Matrix, room: Room) -> None:
         """Room for the gradient."""
         self._out = new_like(like, room)
-        self._rows = self._out.reshape(-1, self._out.shape[-1])
+        self._rows = flat(self._out)
 
     def piece(self, part: slice) -> Floats:
         """A view."""
@@ -69,7 +70,7 @@ class Piecewise:
         """Room for the gradient; rows that do not count are 0."""
         self._like, self._rows, self._algebra, self._real = like, rows, algebra, real
         self._out = new_like(like, room)
-        self._flat = self._out.reshape(-1, self._out.shape[-1])
+        self._flat = flat(self._out)
         self._scratch = np.empty((0, self._flat.shape[1]), real)
         if rows is not None:
             self._out[...] = 0
@@ -96,7 +97,7 @@ class Whole:
     def __init__(self, like: Matrix, rows: IndicesN | None, real: Any, algebra: Algebra, room: Room) -> None:
         """Room for the sum of the rows that count."""
         self._like, self._rows, self._algebra, self._room = like, rows, algebra, room
-        number = int(np.prod(like.array.shape[:-1])) if rows is None else len(rows)
+        number = math.prod(like.array.shape[:-1]) if rows is None else len(rows)
         self._sum = room.new((number, like.array.shape[-1]), real)
 
     def piece(self, part: slice) -> Floats:
@@ -112,29 +113,33 @@ class Whole:
         if self._rows is not None:
             out = new_like(like, self._room)
             out[...] = 0
-            flat = out.reshape(-1, out.shape[-1])
             for part in pieces(self._sum):
-                place(self._sum[part], part, self._rows, like.storage, flat, self._algebra)
+                place(self._sum[part], part, self._rows, like.storage, flat(out), self._algebra)
             return out
-        flat = self._sum.reshape(-1)
-        out = flat.view(like.array.dtype)[: flat.size]
-        for part in pieces(flat):
+        wide = self._sum.reshape(-1)
+        out = wide.view(like.array.dtype)[: wide.size]
+        for part in pieces(wide):
             rounded = np.empty(part.stop - part.start, out.dtype)
-            self._algebra.narrow(flat[part], like.storage, rounded)
+            self._algebra.narrow(wide[part], like.storage, rounded)
             out[part] = rounded
         self._room.cut(self._sum, out.nbytes)
         return out.reshape(like.array.shape)
 
 
-def place(values: Floats, part: slice, rows: IndicesN | None, storage: Storage, flat: Array, algebra: Algebra) -> None:
+def flat(array: Array) -> Array:
+    """[..., D] as a matrix."""
+    return array.reshape(math.prod(array.shape[:-1]), array.shape[-1])
+
+
+def place(values: Floats, part: slice, rows: IndicesN | None, storage: Storage, out: Array, algebra: Algebra) -> None:
     """Values [n', D] rounded into the rows of a gradient that they belong to."""
     if rows is None:
-        algebra.narrow(values, storage, flat[part])
+        algebra.narrow(values, storage, out[part])
         return
     here = rows[part]
     if len(here) and here[-1] - here[0] == len(here) - 1:
-        algebra.narrow(values, storage, flat[here[0] : here[-1] + 1])
+        algebra.narrow(values, storage, out[here[0] : here[-1] + 1])
         return
-    rounded = np.empty(values.shape, flat.dtype)
+    rounded = np.empty(values.shape, out.dtype)
     algebra.narrow(values, storage, rounded)
-    flat[here] = rounded
+    out[here] = rounded
