@@ -8,6 +8,7 @@ from xent._calls import rows as _rows
 from xent._check import linear as check
 from xent._check.targets import distributions
 from xent._check.tolerance import ROUNDING_UNIT, slack
+from xent._errors import ShapeError
 from xent._typing import Array, IndicesN, PerRow, RowMeasure
 from xent.kernels.contract import Kernel
 from xent.schedules.linear.head import SparseTarget
@@ -62,7 +63,10 @@ def read(target: Any, given: _rows.Input, ignore_index: int, shift: int, weights
         mass = probs.reshape(few.shape).astype(np.float64)
         goal = Goal(None, sparse=SparseTarget(few, mass), mass=mass)
     else:
-        found = _rows.read_target(target, given, ignore_index, target_as)
+        try:
+            found = _rows.read_target(target, given, ignore_index, target_as)
+        except ShapeError as error:
+            raise check.without_class_axis(error) from None
         goal = Goal(None, target=found.indices, probs=found.probs)
     return _counted(goal, ahead, number, weights)
 

@@ -98,15 +98,28 @@ def enough(limit: int | None, smallest: int) -> ArgumentError:
 
 def sparse_pair(target: tuple[Any, ...], rows: Shape) -> tuple[Array, Array]:
     """Classes and probabilities, both [..., k] for hidden states [..., D]."""
+    is_pair(target)
+    classes, probs = as_array(target[0], "the classes of target"), as_array(target[1], "the probabilities of target")
+    fits_pair(classes, probs, rows)
+    return classes, probs
+
+
+def is_pair(target: tuple[Any, ...]) -> None:
+    """Two of them."""
     if len(target) != 2:
         raise ShapeError(
             "a target of few classes a row is a pair (classes, probabilities)",
             f"found a tuple of {len(target)}",
             "One array is a target of class indices or of all probabilities.",
         )
-    classes, probs = as_array(target[0], "the classes of target"), as_array(target[1], "the probabilities of target")
-    fits_pair(classes, probs, rows)
-    return classes, probs
+
+
+def without_class_axis(error: ShapeError) -> ShapeError:
+    """What is said of a target that does not fit logits, where there are none whose axes could be moved."""
+    if "class axis" not in error.remedy and "logits" not in error.remedy:
+        return error
+    remedy = "A target is shaped like the hidden states without their last axis. Do both come from the same batch?"
+    return ShapeError(error.rule, error.found, remedy)
 
 
 def fits_pair(classes: Array, probs: Array, rows: Shape) -> None:

@@ -42,6 +42,9 @@ def by_rows(rows: RowMap, *tensors: Tensor | None) -> Results:
     Autocast is off inside, or a derivative would be computed in another precision than its value: cast before.
     Sums of half precision are held in float32 and rounded once.
     """
+    if torch.jit.is_tracing():  # pyright: ignore[reportPrivateImportUsage]
+        # A trace has no loop over rows whose number it does not know, and no functions of Python.
+        return rows.fn(*tensors)
     if torch.compiler.is_compiling():
         # Dynamo follows no autograd function that has a `jvp`; it would trace what is inside piece by piece instead.
         eagerly: Any = torch.compiler.disable(_by_rows)

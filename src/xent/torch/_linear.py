@@ -10,7 +10,7 @@ from xent._calls.linear import Call, Layer
 from xent._check import linear as check
 from xent._check import options
 from xent._check.targets import is_indices
-from xent._errors import ArgumentError
+from xent._errors import ArgumentError, ShapeError
 from xent._typing import PerRow
 from xent.schedules.linear.head import Matrix
 from xent.schedules.linear.sums import Gradients, Wanted
@@ -77,7 +77,7 @@ class LinearCrossEntropy(NamedTuple):
             check.fits_bias(tuple(t.linear_bias.shape), classes)
         if t.few is not None:
             check.fits_pair(described(t.few), described(t.target), rows)
-        indices = t.few is None and is_indices(described(t.target), (*rows, classes), len(rows))
+        indices = t.few is None and _is_indices(t.target, rows, classes)
         if not indices and self.ignore_index >= 0:
             raise ArgumentError(
                 "ignore_index belongs to class indices",
@@ -145,8 +145,15 @@ class LinearCrossEntropy(NamedTuple):
         goal = formula.shifted(formula.Goal(t.target, t.few, t.sample_weight), t.input.shape[:-1], self.shift, self.ignore_index)
         layer = formula.Layer(t.linear_weight, t.linear_bias, t.weight)
         o = _formula.Options(self.ignore_index, self.label_smoothing, self.z_loss, self.focal, self.softcap, self.scale)
-        found = formula.rows(t.input.reshape(-1, t.input.shape[-1]), goal, layer, o, self.chunk, statistics=statistics)
+        found = formula.rows(t.input.reshape(-1, t.input.shape[-1]), goal, layer, o, self._rows_at_once(t), statistics=statistics)
         return tuple(part.reshape(t.input.shape[:-1]) for part in found)
+
+    def _rows_at_once(self, t: LinearTensors) -> int | None:
+        """As the caller has said, in rows or in bytes: a formula holds about four numbers a logit."""
+        if self.chunk is not None or self.memory_limit is None:
+            return self.chunk
+        item = max(4, t.input.itemsize, t.linear_weight.itemsize)
+        return max(1, self.memory_limit // (4 * item * max(1, t.linear_weight.shape[0])))
 
     def reduced(self, values: Tensor, weights: Tensor) -> Tensor:
         """Rows to what is asked for."""
@@ -202,6 +209,14 @@ def per_row(upstream: Tensor, call: Call) -> PerRow:
         return float(upstream.item()) * call.reducer.upstream
     flat = array_of(upstream.reshape(-1).double())
     return flat if call.head.rows is None else flat[call.head.rows]
+
+
+def _is_indices(target: Tensor, rows: tuple[int, ...], classes: int) -> bool:
+    """Whether the target holds class indices, one for each row."""
+    try:
+        return is_indices(described(target), (*rows, classes), len(rows))
+    except ShapeError as error:
+        raise check.without_class_axis(error) from None
 
 
 def _matrix(tensor: Tensor, name: str) -> Matrix:

@@ -5,6 +5,12 @@ import re
 from xent._errors import XentError
 
 _PHRASES = (
+    (r"^hidden must", "input must"),
+    (r"^classifier must", "linear_weight must"),
+    (r"^bias must", "linear_bias must"),
+    (r"\bclassifier\.T\b", "linear_weight.T"),
+    (r"\blike hidden without\b", "like input without"),
+    (r"^hidden is shaped", "input is shaped"),
     (r"target\.astype\(int\)", "target.long()"),
     (r"target\.astype\(float\)", "target.float()"),
     (r"numpy\.ones\(", "torch.ones("),
@@ -20,8 +26,11 @@ _PHRASES = (
 
 
 def in_torch_words(error: XentError) -> XentError:
-    """The same error with PyTorch's remedies."""
-    said = error.remedy
+    """The same error with PyTorch's names and remedies."""
+    return type(error)(_reworded(error.rule), error.found, _reworded(error.remedy))
+
+
+def _reworded(said: str) -> str:
     for pattern, phrase in _PHRASES:
         said = re.sub(pattern, phrase, said)
-    return type(error)(error.rule, error.found, said)
+    return said

@@ -39,13 +39,16 @@ class ByClasses:
 
     def statistics(self, want: Want) -> RowStatistics:
         """Of every row: block after block merged in the order of the classes; the rank in a second walk."""
-        less = want._replace(rank=False)
+        less, ranked = want._replace(rank=False), want.rank and self._head.target is not None
+        if ranked:
+            # A second, wider tile would take its place beside the first.
+            self._scratch.of("tile", (self._plan.rows, self._plan.classes + 1), self._head.real)
         parts: list[Part | None] = [None] * len(self._plan.row_slices())
         for tile in self._tiles():
             here, before = self._part(tile, less), parts[tile.number]
             parts[tile.number] = here if before is None else merged(before, here)
         result = joined([finished(part) for part in parts if part is not None])
-        return result._replace(rank=self._ranks()) if want.rank and self._head.target is not None else result
+        return result._replace(rank=self._ranks()) if ranked else result
 
     def values_and_gradients(self, loss: RowLoss, upstream: PerRow, sums: Sums) -> RowsN:
         """Each row's loss, and the gradients of ``Σ_r upstream_r · loss_r`` added up."""

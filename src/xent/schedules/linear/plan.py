@@ -150,7 +150,7 @@ def _by_classes(shape: Shape, budget: int) -> Plan | None:
 
 def _class_order_bytes(s: Shape, n: int, c: int) -> int:
     """Tile, widened weights, the sum of their gradient, copies of the rows, the sum of theirs, and what is told of each row."""
-    tile = n * c * (s.item + s.target_item)
+    tile = n * (c + 1) * s.item + n * c * s.target_item
     weights = 2 * c * s.width * s.item if s.classifier_item < s.item else 0
     copied = s.gathered or s.hidden_item < s.item
     copies = n * s.width * s.item * copied

@@ -5,6 +5,7 @@ from typing import Any
 from torch import Tensor
 from torch.nn.functional import linear as linear_layer
 
+from xent._check import linear as check
 from xent._check.options import whole
 from xent._errors import ArgumentError, ShapeError
 from xent._typing import Empty, Reduction, Validate
@@ -24,7 +25,7 @@ def linear_cross_entropy(
     linear_bias: Tensor | None = None,
     weight: Tensor | None = None,
     reduction: Reduction = "mean",
-    ignore_index: int | None = -100,
+    ignore_index: int | None = None,
     label_smoothing: float = 0.0,
     options: Any = None,
     sample_weight: Tensor | None = None,
@@ -55,7 +56,7 @@ def linear_cross_entropy(
         linear_bias: [C], or None; −inf masks a class.
         weight: [C] class weights, finite and ≥ 0.
         reduction: "mean" is Σ v·ℓ / Σ v·w over counted rows for class indices, Σ v·ℓ / Σ v for probabilities; "sum"; "none".
-        ignore_index: the label of rows that do not count; they are left out of every product.
+        ignore_index: the label of rows that do not count, −100 where it is None; they are left out of every product.
         label_smoothing: ε in [0, 1].
         options: `torch.nn.LinearCrossEntropyOptions`, of which ``batch_chunk_size`` sets the rows at once; the rest has no
             meaning here: sums are always float32 or wider, and every graph may be retained.
@@ -114,8 +115,10 @@ def linear_cross_entropy(
 def _tensors(input: Any, linear_weight: Any, target: Any, *others: Any) -> LinearTensors:
     """Tensors in their places."""
     few = None
-    if isinstance(target, tuple) and len(target) == 2:
-        few, target = is_tensor(target[0], "target[0]"), is_tensor(target[1], "target[1]")
+    if isinstance(target, tuple):
+        pair: Any = target
+        check.is_pair(pair)
+        few, target = is_tensor(pair[0], "target[0]"), is_tensor(pair[1], "target[1]")
     names = ("linear_bias", "weight", "sample_weight")
     bias, weight, sample = (None if x is None else is_tensor(x, name) for x, name in zip(others, names, strict=True))
     hidden, matrix = is_tensor(input, "input"), is_tensor(linear_weight, "linear_weight")
@@ -124,7 +127,13 @@ def _tensors(input: Any, linear_weight: Any, target: Any, *others: Any) -> Linea
 
 def _chunk(options: Any) -> int | None:
     """Rows at once, where PyTorch's options say so."""
-    size = getattr(options, "batch_chunk_size", None)
+    if options is not None and not hasattr(options, "batch_chunk_size"):
+        raise ArgumentError(
+            "options must be torch.nn.LinearCrossEntropyOptions, or None",
+            f"found {type(options).__name__}",
+            "None lets xent plan; memory_limit= bounds it in bytes.",
+        )
+    size = None if options is None else options.batch_chunk_size
     return None if size is None else whole(size, "options.batch_chunk_size", 1)
 
 
