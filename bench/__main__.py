@@ -9,6 +9,7 @@ from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
 
 from bench import linear, machine, publish, report
+from bench.language_model import language_model
 from bench.linear_problems import LINEAR
 from bench.measure import Effort
 from bench.problems import ALL, FACTORS, ROWS
@@ -53,7 +54,7 @@ def measure(rows: Sequence[str], plan: Plan, console: Console) -> list[Result]:
     columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn())
     with Progress(*columns, console=console) as progress:
         total = sum(len(plan.sizes(workload)) for workload in chosen) + len(linear_chosen) * len(plan.factors)
-        task = progress.add_task("", total=total + ("P9" in rows) + ("LM" in rows))
+        task = progress.add_task("", total=total + sum(row in rows for row in ("P9", "LM", "LM2")))
         results = []
         for workload in chosen:
             for factor in plan.sizes(workload):
@@ -70,6 +71,9 @@ def measure(rows: Sequence[str], plan: Plan, console: Console) -> list[Result]:
             progress.advance(task)
         if "LM" in rows:
             results.append(training_step(plan.effort, _tell(progress, task, "LM")))
+            progress.advance(task)
+        if "LM2" in rows:
+            results += language_model(plan.effort, _tell(progress, task, "LM2"), quick=len(plan.factors) == 1)
             progress.advance(task)
         progress.update(task, description="done")
     return results

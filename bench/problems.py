@@ -176,5 +176,5 @@ FIRST_CALL_SHAPES = ((64, 10), (64, 1000))
 FIRST_CALL_GOAL, WARM_CALL_GOAL = Goal(most_s=5.0), Goal(most_s=0.5)
 
 ALL = tuple(sorted((*WORKLOADS, *AUTOGRAD), key=lambda workload: workload.row))
-ROWS = (*dict.fromkeys(workload.row for workload in ALL), *LINEAR_ROWS, "P9", "LM")
+ROWS = (*dict.fromkeys(workload.row for workload in ALL), *LINEAR_ROWS, "P9", "LM", "LM2")
 """The names of the rows, in order."""

@@ -63,7 +63,7 @@ def test_the_training_step_is_the_same_with_both_losses_and_is_timed() -> None:
 
 
 def test_rows_are_those_of_the_goals() -> None:
-    assert ROWS == ("P1", "P2", "P3", "P4", "P5", "P6", "P7", "P8", "P10", "P11", "P12", "P9", "LM")
+    assert ROWS == ("P1", "P2", "P3", "P4", "P5", "P6", "P7", "P8", "P10", "P11", "P12", "P9", "LM", "LM2")
 
 
 def test_a_missing_peer_is_said_and_truth_is_the_reference(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -124,7 +124,7 @@ class Call(NamedTuple):
 
     def task(self, *, gradients: bool) -> Task:
         """What a schedule is given."""
-        by = Filter(self.tolerance, np.zeros(self.head.number)) if self.tolerance else None
+        by = Filter(self.tolerance, self.head.number) if self.tolerance else None
         return Task(self.kernel, self.head, self.algebra, self.plan(gradients=gradients), by)
 
     def everywhere(self, values: RowsN, elsewhere: float = 0.0) -> RowsN:

@@ -19,12 +19,25 @@ from xent.schedules.linear.head import Head, Matrix
 from xent.schedules.linear.plan import DENSEST
 
 
-class Filter(NamedTuple):
+class Filter:
     """How much of each row may be left out, and how much was."""
 
-    tolerance: float
-    dropped: RowsN
-    """[n] probability."""
+    def __init__(self, tolerance: float, rows: int) -> None:
+        """Nothing is left out yet."""
+        self.tolerance = tolerance
+        self.dropped: RowsN = np.zeros(rows)
+        """[n] probability."""
+        self._waits = self._failed = 0
+
+    def tries(self) -> bool:
+        """Whether the next chunk is searched: after chunks that were too flat, ever fewer are."""
+        self._waits -= 1
+        return self._waits < 0
+
+    def found(self, something: bool) -> None:
+        """What came of a search."""
+        self._failed = 0 if something else 2 * self._failed + 1
+        self._waits = self._failed
 
 
 class Entries(NamedTuple):
@@ -43,7 +56,20 @@ def entries(
     kernel: Kernel, rows: Rows, found: RowStatistics, coefficients: RowCoefficients, part: slice, by: Filter
 ) -> Entries | None:
     """The entries kept of a tile that is `part` of all rows; None where they are too many."""
-    if np.any(coefficients.d) or _fewest(found, by.tolerance) > DENSEST * rows.logits.size:
+    if np.any(coefficients.d) or not by.tries():
+        return None
+    some = _searched(kernel, rows, found, coefficients, by.tolerance)
+    by.found(some is not None)
+    if some is not None:
+        by.dropped[part] = np.concatenate([sparse.dropped for sparse in some.kept])
+    return some
+
+
+def _searched(
+    kernel: Kernel, rows: Rows, found: RowStatistics, coefficients: RowCoefficients, tolerance: float
+) -> Entries | None:
+    """The entries kept of a tile, blocks of rows over threads."""
+    if _fewest(found, tolerance) > DENSEST * rows.logits.size:
         return None
     blocks = dense.blocks(rows.logits)
     kept: dict[int, SparseRows] = {}
@@ -55,7 +81,7 @@ def entries(
         if most < 0:
             return
         mine = dense.some(found, at), dense.some(coefficients, at)
-        sparse = kernel.sparse_gradient(rows.problem(block), *mine, by.tolerance, most)
+        sparse = kernel.sparse_gradient(rows.problem(block), *mine, tolerance, most)
         with lock:
             left[0] -= most + 1 if sparse is None else len(sparse.value)
             if sparse is not None:
@@ -64,7 +90,6 @@ def entries(
     for_each(work, range(len(blocks)))
     if left[0] < 0:
         return None
-    by.dropped[part] = np.concatenate([kept[number].dropped for number in range(len(blocks))])
     return Entries(blocks, [kept[number] for number in range(len(blocks))])
 
 
