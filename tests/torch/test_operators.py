@@ -50,11 +50,28 @@ def target_too(x: Tensor) -> Tensor:
     return xt.mse_loss(x, 2.0 * x) + xt.gaussian_nll_loss(x, x * 0.5, x.exp()) + xt.kl_div(x, x.softmax(1), reduction="sum")
 
 
+def linear(x: Tensor) -> Tensor:
+    w, b = (10.0 * x[:1] + numbers(9, 4, seed=2).to(x.dtype), numbers(9, seed=3).to(x.dtype))
+    target, few = torch.tensor([1, -100, 8]), (torch.tensor([[0, 3]] * 3), numbers(3, 2, seed=4).softmax(1))
+    options: Any = {"z_loss": 0.1, "focal": 1.5, "softcap": 4.0, "scale": 0.7}
+    loss = xt.linear_cross_entropy(x, w, target, linear_bias=b, **options, tolerance=0.1)
+    rows = xt.linear_cross_entropy(x, w, few, sample_weight=numbers(3, seed=5).exp(), reduction="none", memory_limit=1 << 16)
+    return loss + rows.sum() + xt.linear_cross_entropy(x[None], w, target[None], shift=1, label_smoothing=0.1)
+
+
+def linear_statistics(x: Tensor) -> Tensor:
+    loss, rows = xt.linear_cross_entropy(x, 2.0 * x.detach(), torch.tensor([1, -100, 0]), return_stats=True)
+    return loss + (rows.lse + rows.log_prob * rows.entropy).sum()
+
+
 CALLERS: dict[str, tuple[Callable[[Tensor], Tensor], Tensor]] = {
     **{name: (lambda x, pair=pair: pair.ours(x).sum(), pair.x) for name, pair in TWINS.items()},
     "statistics": (statistics, numbers(3, 4)),
     "images": (images, numbers(1, 3, 3, 4)),
     "target_too": (target_too, numbers(3, 4)),
+    "linear": (linear, numbers(3, 4)),
+    "linear_half": (linear, numbers(3, 4).bfloat16()),
+    "linear_statistics": (linear_statistics, numbers(3, 4)),
     "half": (lambda x: xt.cross_entropy(x, torch.tensor([1, 0, 3]), label_smoothing=0.1), numbers(3, 4).bfloat16()),
     "one_row": (lambda x: xt.cross_entropy(x, torch.tensor(1)), numbers(4)),
     "transposed": (lambda x: xt.softmax(x.T, 0).square().sum(), numbers(3, 4)),
@@ -89,7 +106,7 @@ def test_every_operator_is_called() -> None:
     registered = {name.replace("::", ".") for name in torch._C._dispatch_get_all_op_names() if name.startswith("xent::")}
     called = {name for caller in CALLERS for name, *_ in calls_of(caller)}
     assert called == registered
-    assert len(registered) >= 12
+    assert len(registered) >= 16
 
 
 @pytest.mark.parametrize("name", CALLERS)

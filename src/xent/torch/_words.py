@@ -5,6 +5,8 @@ import re
 from xent._errors import XentError
 
 _PHRASES = (
+    (r"labels alone are an array\.", "labels alone are a tensor."),
+    (r"^One array is a target", "One tensor is a target"),
     (r"^hidden must", "input must"),
     (r"^classifier must", "linear_weight must"),
     (r"^bias must", "linear_bias must"),
