@@ -14,6 +14,7 @@ from xent.torch._call import normalised, run
 from xent.torch._linear import LinearCrossEntropy, LinearTensors
 from xent.torch._linear_stats import LinearWithStatistics
 from xent.torch._statistics import LinearRowStats
+from xent.torch._words import in_torch_words
 from xent.torch.functional.rows import cross_entropy
 
 
@@ -117,7 +118,10 @@ def _tensors(input: Any, linear_weight: Any, target: Any, *others: Any) -> Linea
     few = None
     if isinstance(target, tuple):
         pair: Any = target
-        check.is_pair(pair)
+        try:
+            check.is_pair(pair)
+        except ShapeError as error:
+            raise in_torch_words(error) from None
         few, target = is_tensor(pair[0], "target[0]"), is_tensor(pair[1], "target[1]")
     names = ("linear_bias", "weight", "sample_weight")
     bias, weight, sample = (None if x is None else is_tensor(x, name) for x, name in zip(others, names, strict=True))
