@@ -1,6 +1,7 @@
 """What `SoftmaxRegression` minimises, and its gradient, as a function of one flat parameter vector.
 
-N rows, D features, C classes. Parameters θ hold W (C, D) row by row, then, with an intercept, b (C,).
+N rows, D features, C classes. Parameters θ hold the weights of one class after those of another: its row of W (C, D) and,
+with an intercept, its b.
 """
 
 from collections.abc import Callable
@@ -13,7 +14,8 @@ import numpy.typing as npt
 from xent.functional.elementwise import mse_loss_and_grad
 from xent.functional.from_logits import cross_entropy, cross_entropy_and_grad
 from xent.functional.normalise import softmax
-from xent.learn._features import Block, Features, add_gradient, logits_into
+from xent.learn._features import Features, add_gradient, logits_into
+from xent.learn._threads import Team, alone
 
 FloatArray = npt.NDArray[np.float64]
 Labels = npt.NDArray[np.intp]
@@ -83,8 +85,10 @@ class Objective:
     def __init__(self, sample: Sample, *, loss: LossName, l2: float, fit_intercept: bool) -> None:
         """Keep the sample; allocate the logits of one block."""
         self.sample, self.l2, self.fit_intercept = sample, l2, fit_intercept
+        self.team: Team = alone
+        """Who multiplies; nobody helps until somebody is put here."""
         self._row_loss = ROW_LOSSES[loss]
-        self._blocks = list(sample.features.blocks(sample.n_classes))
+        self._blocks = sample.features.blocks(sample.n_classes)
         self._logits = np.empty((max(rows.stop - rows.start for rows in self._blocks), sample.n_classes))
 
     @property
@@ -99,13 +103,16 @@ class Objective:
 
     def split(self, theta: FloatArray) -> tuple[FloatArray, FloatArray]:
         """Views of θ: W (C, D) and b (C,); without an intercept b is zeros."""
-        size = self.coef_shape[0] * self.coef_shape[1]
-        intercept = theta[size:] if self.fit_intercept else np.zeros(self.coef_shape[0])
-        return theta[:size].reshape(self.coef_shape), intercept
+        weights, width = self._weights(theta), self.coef_shape[1]
+        return weights[:, :width], weights[:, width] if self.fit_intercept else np.zeros(len(weights))
 
     def join(self, coef: FloatArray, intercept: FloatArray) -> FloatArray:
         """θ from W (C, D) and b (C,), as a copy."""
-        return np.concatenate([coef.ravel(), intercept]) if self.fit_intercept else coef.ravel().copy()
+        return (np.column_stack([coef, intercept]) if self.fit_intercept else coef.copy()).ravel()
+
+    def _weights(self, theta: FloatArray) -> FloatArray:
+        """θ as (C, E), one row a class."""
+        return theta.reshape(self.coef_shape[0], -1)
 
     def __call__(self, theta: FloatArray) -> Evaluation:
         """Value and gradient at θ, summed over blocks of rows in a fixed order; not finite where a logit is not."""
@@ -114,18 +121,17 @@ class Objective:
 
     def _evaluate(self, theta: FloatArray) -> Evaluation:
         """Value and gradient; overflow shows in the result."""
-        coef, intercept = self.split(theta)
-        gradient = np.zeros_like(theta)
-        coef_gradient, intercept_gradient = self.split(gradient)
-        np.multiply(coef, 2.0 * self.l2, out=coef_gradient)
+        coef, gradient = self.split(theta)[0], np.zeros_like(theta)
+        np.multiply(coef, 2.0 * self.l2, out=self.split(gradient)[0])
         loss = nats = 0.0
         for rows in self._blocks:
-            block, weights = self.sample.features.block(rows), self.sample.row_weights[rows]
-            terms = self._terms(rows, block, coef, intercept)
-            loss, nats = loss + weights @ terms.loss, nats + weights @ terms.cross_entropy_nats
-            intercept_gradient += weights @ terms.gradient
-            add_gradient(coef_gradient, terms.gradient, block, weights)
-        return Evaluation(float(loss + self.l2 * np.vdot(coef, coef)), float(nats), gradient)
+            row_weights, labels = self.sample.row_weights[rows], self.sample.labels[rows]
+            block = self.sample.features.block(rows, constant=self.fit_intercept)
+            logits = logits_into(self._logits[: len(labels)], block, self._weights(theta), self.team)
+            terms = self._row_loss(logits, labels)
+            loss, nats = loss + row_weights @ terms.loss, nats + row_weights @ terms.cross_entropy_nats
+            add_gradient(self._weights(gradient), terms.gradient, block, row_weights, self.team)
+        return Evaluation(float(loss + self.l2 * np.einsum("cd,cd->", coef, coef)), float(nats), gradient)
 
     def steady_step(self) -> float:
         """``1 / (λ/2 + 2·l2)``, a gradient step at which mean cross-entropy cannot rise.
@@ -144,13 +150,8 @@ class Objective:
         """``Σ_i v_i x_i x_iᵀ`` times a direction (D + 1,), the last entry of x being 1, or 0 without an intercept."""
         constant, result = float(self.fit_intercept), np.zeros_like(direction)
         for rows in self._blocks:
-            block = self.sample.features.block(rows)
-            projected: FloatArray = self.sample.row_weights[rows] * (block @ direction[:-1] + constant * direction[-1])
+            block, row_weights = self.sample.features.block(rows, constant=False), self.sample.row_weights[rows]
+            projected: FloatArray = row_weights * (block @ direction[:-1] + constant * direction[-1])
             result[:-1] += block.T @ projected
             result[-1] += constant * np.sum(projected)
         return result
-
-    def _terms(self, rows: slice, block: Block, coef: FloatArray, intercept: FloatArray) -> RowTerms:
-        """The loss's terms for one block of rows, in the block's buffer."""
-        labels = self.sample.labels[rows]
-        return self._row_loss(logits_into(self._logits[: len(labels)], block, coef, intercept), labels)

@@ -52,6 +52,16 @@ def check_parameters(parameters: Mapping[str, Any]) -> None:
             raise ArgumentError(f"{name} must be {rule}", f"it is {parameters[name]!r}", remedy)
 
 
+def check_standardisable(features: Any, standardize: bool) -> None:
+    """Raise ArgumentError where sparse features would be centred."""
+    if standardize and not isinstance(features, np.ndarray):
+        raise ArgumentError(
+            "standardize=True needs dense features",
+            f"these are sparse, {features.nnz} numbers in shape {features.shape}, and centring would fill in every 0",
+            "Set standardize=False, and scale columns beforehand without shifting them, as MaxAbsScaler does.",
+        )
+
+
 def checked_row_weights(sample_weight: npt.ArrayLike | None, rows: int) -> FloatArray:
     """Row weights (N,), finite, ≥ 0 and not all zero; ones where None."""
     if sample_weight is None:

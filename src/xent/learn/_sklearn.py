@@ -4,7 +4,6 @@
 
 import warnings
 from collections.abc import Callable, Mapping, Sequence
-from contextlib import AbstractContextManager, nullcontext
 from typing import TYPE_CHECKING, Any, cast
 
 import numpy as np
@@ -17,16 +16,11 @@ from sklearn.preprocessing import StandardScaler
 from sklearn.utils.class_weight import compute_class_weight
 from sklearn.utils.multiclass import check_classification_targets
 from sklearn.utils.validation import check_is_fitted, validate_data
-from threadpoolctl import threadpool_limits
 
 from xent._errors import ArgumentError
 
-# Below this many multiplications BLAS is faster on one thread. NumPy and SciPy bring a BLAS each, whose threads wait by
-# spinning and take the cores from each other: digits (1.1 million) fit in 0.13 s on one thread, in 1.1 s on two.
-SMALL_PRODUCT = 2**26
-
-# Features whose moments are taken at once: scikit-learn makes copies of them, 16 MiB each.
-BLOCK_FEATURES = 2**21
+# Features whose moments are taken at once: scikit-learn makes copies of them, 4 MiB each.
+BLOCK_FEATURES = 2**19
 
 # scikit-learn's defaults for features and target are strings, from which a type checker infers str.
 _validated: Callable[..., Any] = validate_data
@@ -44,12 +38,18 @@ if TYPE_CHECKING:
 
         def get_params(self, deep: bool = True) -> dict[str, Any]: ...
 
-        def score(self, X: npt.ArrayLike, y: npt.ArrayLike, sample_weight: npt.ArrayLike | None = None) -> float: ...
+        def score(self, X: Any, y: npt.ArrayLike, sample_weight: npt.ArrayLike | None = None) -> float: ...
 
 else:
 
     class Classifier(ClassifierMixin, BaseEstimator):
         """scikit-learn's classifier: parameters, cloning, tags and accuracy."""
+
+        def __sklearn_tags__(self) -> Any:
+            """Sparse features are welcome, unless they are to be centred."""
+            tags = super().__sklearn_tags__()
+            tags.input_tags.sparse = not self.standardize
+            return tags
 
 
 def training_rows(estimator: Classifier, features: Any, target: npt.ArrayLike) -> tuple[Any, AnyArray]:
@@ -101,11 +101,6 @@ def moments(features: AnyArray, row_weights: FloatArray) -> tuple[FloatArray, Fl
 def warn_unconverged(message: str) -> None:
     """scikit-learn's ConvergenceWarning, at the line that called ``fit``."""
     warnings.warn(message, ConvergenceWarning, stacklevel=4)
-
-
-def blas_threads(multiplications: int) -> AbstractContextManager[object]:
-    """A block in which BLAS keeps to one thread if the matrix products are small."""
-    return threadpool_limits(limits=1, user_api="blas") if multiplications < SMALL_PRODUCT else nullcontext()
 
 
 def digits() -> tuple[FloatArray, AnyArray, list[str]]:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from os import PathLike
 from typing import Any, Literal
 
@@ -12,12 +12,17 @@ import numpy.typing as npt
 from xent._errors import ArgumentError
 from xent.functional.normalise import log_softmax, softmax
 from xent.learn import _model_file
-from xent.learn._features import Features, block_rows, logits_into
+from xent.learn._features import Features, logits_into
 from xent.learn._objective import LossName, Objective, Sample
-from xent.learn._parameters import check_parameters, checked_row_weights, checked_start, class_weights
+from xent.learn._parameters import (
+    check_parameters,
+    check_standardisable,
+    checked_row_weights,
+    checked_start,
+    class_weights,
+)
 from xent.learn._sklearn import (
     Classifier,
-    blas_threads,
     moments,
     rows_to_predict,
     select_columns,
@@ -25,6 +30,7 @@ from xent.learn._sklearn import (
     warn_unconverged,
 )
 from xent.learn._solvers import Callback, Limits, Outcome, Step, minimise_by_gradient_descent, minimise_by_lbfgs
+from xent.learn._threads import team
 
 FloatArray = npt.NDArray[np.float64]
 
@@ -43,6 +49,10 @@ class SoftmaxRegression(Classifier):
     and at ``l2 = 1 / (c·V)`` for two, where it keeps one weight vector, the difference of our two. V is the number of
     rows where nothing is weighted.
 
+    Rows are read in blocks: the N × C logits never exist as a whole, nor does a copy of the features, be they float64,
+    float32 or sparse. Beyond them a fit by cross-entropy takes at most 64 MiB, the solver's memory, which for "lbfgs" is
+    about 40 numbers for each of W and b, and some numbers a row. Features that are neither float32 nor float64 are converted.
+
     Args:
         loss: "cross-entropy", or "squared-error" on the softmax probabilities to see why not.
         l2: penalty; at 0 a separable problem has no finite optimum.
@@ -53,7 +63,7 @@ class SoftmaxRegression(Classifier):
         tol: stop when no component of the gradient is larger.
         fit_intercept: whether b is fitted; else it is 0.
         standardize: fit, and penalise, on features shifted to weighted mean 0 and scaled to standard deviation 1;
-            predictions then take features as they come.
+            predictions then take features as they come. Not for sparse features, which centring would make dense.
         class_weight: None, "balanced" (V / (C · weight of the class)), or a mapping from class to weight (others 1).
         warm_start: start from the previous fit's ``coef_`` and ``intercept_``; else from zeros.
 
@@ -123,7 +133,7 @@ class SoftmaxRegression(Classifier):
 
     def fit(
         self,
-        X: npt.ArrayLike,
+        X: Any,
         y: npt.ArrayLike,
         sample_weight: npt.ArrayLike | None = None,
         *,
@@ -134,7 +144,7 @@ class SoftmaxRegression(Classifier):
         """Fit W and b to features X and classes y.
 
         Args:
-            X: features (N, D).
+            X: features (N, D), an array or a SciPy sparse matrix; other formats than CSR are converted.
             y: class of each row, (N,), integers, strings or booleans.
             sample_weight: (N,), finite and ≥ 0; a weight of 2 counts as the row given twice.
             coef_init: start for W, (C, D), in place of the zeros or the warm start.
@@ -145,11 +155,12 @@ class SoftmaxRegression(Classifier):
             The estimator itself.
 
         Raises:
-            ArgumentError: a parameter, weight or start breaks its rule, y holds one class, or the loss stops being
-                finite; the message holds rule, value and remedy.
+            ArgumentError: a parameter, weight or start breaks its rule, sparse features were to be standardised, y holds one
+                class, or the loss stops being finite; the message holds rule, value and remedy.
         """
         check_parameters(self.get_params(deep=False))
         features, target = training_rows(self, X, y)
+        check_standardisable(features, self.standardize)
         classes, labels = np.unique(target, return_inverse=True)
         if len(classes) < 2:
             raise ArgumentError(
@@ -168,23 +179,21 @@ class SoftmaxRegression(Classifier):
         self._keep(outcome)
         return self
 
-    def decision_function(self, X: npt.ArrayLike) -> FloatArray:
+    def decision_function(self, X: Any) -> FloatArray:
         """Logits (N, C); for two classes the log odds of ``classes_[1]``, ``z_1 − z_0``, (N,), as scikit-learn has it."""
-        logits = self._logits(X)
-        return logits[:, 1] - logits[:, 0] if logits.shape[1] == 2 else logits
+        return self._by_rows(X, lambda logits: logits[:, 1] - logits[:, 0] if logits.shape[1] == 2 else logits)
 
-    def predict_log_proba(self, X: npt.ArrayLike) -> FloatArray:
+    def predict_log_proba(self, X: Any) -> FloatArray:
         """Log-probabilities in nats, (N, C): ``log_softmax(W x + b)``."""
-        return log_softmax(self._logits(X))
+        return self._by_rows(X, log_softmax)
 
-    def predict_proba(self, X: npt.ArrayLike) -> FloatArray:
+    def predict_proba(self, X: Any) -> FloatArray:
         """Probabilities (N, C): ``softmax(W x + b)``, columns in the order of ``classes_``."""
-        return softmax(self._logits(X))
+        return self._by_rows(X, softmax)
 
-    def predict(self, X: npt.ArrayLike) -> npt.NDArray[Any]:
+    def predict(self, X: Any) -> npt.NDArray[Any]:
         """Most probable class of each row, (N,)."""
-        logits = self._logits(X)
-        return self.classes_[np.argmax(logits, axis=1)]
+        return self._by_rows(X, lambda logits: self.classes_[np.argmax(logits, axis=1)])
 
     def save(self, path: str | PathLike[str]) -> None:
         """Write the fitted model as JSON (versioned, readable, no pickle), under a temporary name first."""
@@ -199,11 +208,19 @@ class SoftmaxRegression(Classifier):
         """
         return _model_file.read(cls, path)
 
-    def _logits(self, features: npt.ArrayLike) -> FloatArray:
-        """``W x + b``, (N, C), float64, of features as they come."""
-        checked = rows_to_predict(self, select_columns(features, getattr(self, "column_names_", None)))
-        rows = _standardised(checked, self.mean_, self.scale_)
-        return rows @ self.coef_.T + self.intercept_
+    def _by_rows(self, X: Any, answer: Callable[[FloatArray], npt.NDArray[Any]]) -> npt.NDArray[Any]:
+        """What is answered to the logits ``W x + b`` (B, C), float64, of each block of rows: all answers in one array."""
+        checked = rows_to_predict(self, select_columns(X, getattr(self, "column_names_", None)))
+        check_standardisable(checked, self.mean_ is not None)
+        features, weights = Features(checked, self.mean_, self.scale_), np.column_stack([self.coef_, self.intercept_])
+        result: npt.NDArray[Any] = np.empty(0)
+        for rows in features.blocks(len(self.classes_)):
+            block = features.block(rows, constant=True)
+            here = answer(logits_into(np.empty((block.shape[0], len(weights))), block, weights))
+            if rows.start == 0:
+                result = np.empty((features.shape[0], *here.shape[1:]), here.dtype)
+            result[rows] = here
+        return result
 
     def _start(
         self,
@@ -228,7 +245,7 @@ class SoftmaxRegression(Classifier):
     def _minimise(self, objective: Objective, start: FloatArray, callback: Callback | None) -> Outcome:
         """Run the solver that was asked for."""
         limits = Limits(int(self.max_iter), float(self.tol))
-        with blas_threads(objective.multiplications):
+        with team(objective.multiplications) as objective.team:
             if self.solver == "lbfgs":
                 self.learning_rate_ = None
                 return minimise_by_lbfgs(objective, start, limits, callback)
@@ -241,8 +258,3 @@ class SoftmaxRegression(Classifier):
         self.history_ = {name: np.array([getattr(step, name) for step in outcome.steps]) for name in Step.__slots__}
         if outcome.complaint is not None:
             warn_unconverged(f"{outcome.complaint}. Raise max_iter or tol, set standardize=True, or raise l2.")
-
-
-def _standardised(features: npt.NDArray[Any], mean: FloatArray | None, scale: FloatArray | None) -> npt.NDArray[Any]:
-    """``(x − mean) / scale``, or the features themselves where there is neither."""
-    return features if mean is None or scale is None else (features - mean) / scale
