@@ -12,7 +12,7 @@ from bench import linear, machine, publish, report
 from bench.language_model import language_model
 from bench.linear_problems import LINEAR
 from bench.measure import Effort
-from bench.problems import ALL, FACTORS, ROWS
+from bench.problems import ALL, FACTORS, LINEAR_TABLE, ROWS, TABLE
 from bench.run import Plan, Result, Tell, run, run_first_calls
 from bench.training import training_step
 
@@ -32,6 +32,7 @@ def arguments(given: Sequence[str]) -> argparse.Namespace:
     )
     parser.add_argument("rows", nargs="*", metavar="ROW", help=f"rows of the table to run: {', '.join(ROWS)}; without any, all")
     parser.add_argument("--quick", action="store_true", help="the main size only, few repetitions")
+    parser.add_argument("--linear", action="store_true", help=f"the table of linear cross-entropy: {', '.join(LINEAR_TABLE)}")
     parser.add_argument("--most-mib", type=int, metavar="N", help="leave out logits of more than N MiB; the table says so")
     parser.add_argument(
         "--write",
@@ -42,8 +43,12 @@ def arguments(given: Sequence[str]) -> argparse.Namespace:
     parsed = parser.parse_args(given)
     if unknown := [row for row in parsed.rows if row not in ROWS]:
         parser.error(f"no such row: {', '.join(unknown)}; there are {', '.join(ROWS)}")
+    whole = LINEAR_TABLE if parsed.linear else TABLE
+    if parsed.linear and parsed.rows:
+        parser.error("--linear names its rows")
     if parsed.write and (parsed.rows or parsed.quick):
         parser.error("--write writes a whole table: leave out --quick and the names of rows")
+    parsed.rows = parsed.rows or (whole if parsed.write or parsed.linear else ROWS)
     return parsed
 
 
@@ -53,7 +58,8 @@ def measure(rows: Sequence[str], plan: Plan, console: Console) -> list[Result]:
     linear_chosen = [workload for workload in LINEAR if workload.row in rows]
     columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn())
     with Progress(*columns, console=console) as progress:
-        total = sum(len(plan.sizes(workload)) for workload in chosen) + len(linear_chosen) * len(plan.factors)
+        total = sum(len(plan.sizes(workload)) for workload in chosen)
+        total += sum(len(linear.sizes(workload, plan)) for workload in linear_chosen)
         task = progress.add_task("", total=total + sum(row in rows for row in ("P9", "LM", "LM2")))
         results = []
         for workload in chosen:
@@ -62,7 +68,7 @@ def measure(rows: Sequence[str], plan: Plan, console: Console) -> list[Result]:
                 results.append(run(workload, factor, plan, tell))
                 progress.advance(task)
         for workload in linear_chosen:
-            for factor in plan.factors:
+            for factor in linear.sizes(workload, plan):
                 tell = _tell(progress, task, f"{workload.row} {workload.scaled(factor).shape}")
                 results += linear.run(workload, factor, plan, tell)
                 progress.advance(task)
@@ -96,13 +102,13 @@ def main(given: Sequence[str]) -> int:
         plan = QUICK if asked.quick else WHOLE
         if asked.most_mib is not None:
             plan = replace(plan, most_bytes=asked.most_mib << 20)
-        results = measure(asked.rows or ROWS, plan, err)
+        results = measure(asked.rows, plan, err)
         report.show(results, out)
         out.print(report.origin(commit, publish.today(), description), highlight=False)
         if asked.write:
             publish.accept(results, commit)
-            limits = machine.limits()
-            written = publish.write(publish.Report(commit, publish.today(), description, limits, results))
+            limits, table = machine.limits(), "bench-linear" if asked.linear else "bench"
+            written = publish.write(publish.Report(commit, publish.today(), description, limits, results, table))
             err.print("Written:", ", ".join(str(path.relative_to(machine.ROOT)) for path in written))
     except publish.Refusal as refusal:
         err.print(f"Nothing written: {refusal}", style="bold red", highlight=False)

@@ -26,7 +26,7 @@ def run(workload: LinearWorkload, factor: float, plan: Plan, tell: Tell = lambda
     """One line a peer, the times of all in one interleaved run."""
     scaled = workload.scaled(factor)
     lines = [_line(scaled, factor, peer, goal) for peer, goal in scaled.peers]
-    if reason := _left_out(scaled, plan):
+    if reason := _left_out(scaled, plan, factor):
         return [replace(line, remark=reason) for line in lines]
     names = ["xent", *(peer for peer, _ in scaled.peers if not _absent(peer))]
     tell("memory")
@@ -36,7 +36,7 @@ def run(workload: LinearWorkload, factor: float, plan: Plan, tell: Tell = lambda
         return [replace(line, wrong=wrong) for line in lines]
     tell("times")
     tensors = make(scaled)
-    times = interleaved({name: call(scaled, name, tensors) for name in names}, _effort(plan, factor))
+    times = interleaved({name: call(scaled, name, tensors) for name in names}, _effort(workload, plan, factor))
     return [
         replace(
             line,
@@ -54,14 +54,20 @@ def _line(workload: LinearWorkload, factor: float, peer: str, goal: Any) -> Resu
     return Result(row=workload.row, work=workload.work, shape=workload.shape, factor=factor, goal=goal, peer_name=peer)
 
 
-def _effort(plan: Plan, factor: float) -> Effort:
-    return replace(plan.effort_at(factor), budget_s=3 * plan.effort.budget_s)
+def sizes(workload: LinearWorkload, plan: Plan) -> tuple[float, ...]:
+    """Times its rows that a workload is run."""
+    return (1.0,) if workload.once else plan.factors
 
 
-def _left_out(workload: LinearWorkload, plan: Plan) -> str | None:
+def _effort(workload: LinearWorkload, plan: Plan, factor: float) -> Effort:
+    effort = replace(plan.effort_at(factor), budget_s=5 * plan.effort.budget_s)
+    return replace(effort, least=min(2, effort.least)) if workload.once else effort
+
+
+def _left_out(workload: LinearWorkload, plan: Plan, factor: float) -> str | None:
     if not find_spec("torch"):
         return "torch is not installed"
-    if plan.most_bytes is not None and workload.logits_bytes > plan.most_bytes:
+    if factor > 1.0 and plan.most_bytes is not None and workload.logits_bytes > plan.most_bytes:
         return f"left out: {workload.logits_bytes >> 20} MiB of logits, --most-mib {plan.most_bytes >> 20}"
     need, available = 6 * 4 * workload.rows * workload.classes, memory.available_bytes()
     short = available is not None and need > available
@@ -86,7 +92,7 @@ def make(workload: LinearWorkload) -> tuple[Any, Any, Any]:
     target = torch.randint(workload.classes, (workload.rows,), generator=generator)
     hidden = torch.randn(workload.rows, workload.width, generator=generator)
     if workload.peaked:
-        hidden = 3.0 * hidden + 14.0 * classifier[target]
+        hidden = 5.0 * hidden + 30.0 * classifier[target]
     dtype = getattr(torch, workload.dtype)
     return hidden.to(dtype).requires_grad_(), classifier.to(dtype).requires_grad_(), target
 

@@ -10,7 +10,8 @@ from bench import machine, report
 from bench.machine import Limits
 from bench.run import Result
 
-BEGIN, END = "<!-- bench:begin -->", "<!-- bench:end -->"
+TABLES = {"bench": ("", "Latest results"), "bench-linear": ("linear-", "Latest results of linear cross-entropy")}
+"""Name of a block between markers, the prefix of its results, and their heading."""
 
 
 class Refusal(Exception):  # noqa: N818 (not an error of the program)
@@ -26,6 +27,8 @@ class Report:
     machine: dict[str, object]
     limits: Limits
     results: Sequence[Result]
+    table: str = "bench"
+    """Which of `TABLES` it is."""
 
     def as_json(self) -> str:
         """Everything measured, in seconds and bytes, with the ratios."""
@@ -82,27 +85,29 @@ def accept(results: Sequence[Result], commit: str) -> None:
         raise Refusal(f"the working tree left commit {commit} during the run.")
 
 
-def between_markers(page: str, block: str) -> str:
+def between_markers(page: str, block: str, table: str = "bench") -> str:
     """The page with its block replaced.
 
     Raises:
         Refusal: if the page has no such block.
     """
-    head, begin, rest = page.partition(BEGIN)
-    _, end, tail = rest.partition(END)
+    first, last = f"<!-- {table}:begin -->", f"<!-- {table}:end -->"
+    head, begin, rest = page.partition(first)
+    _, end, tail = rest.partition(last)
     if not begin or not end:
-        raise Refusal(f"no {BEGIN} … {END} to write between.")
-    return f"{head}{BEGIN}\n\n{block}\n\n{END}{tail}"
+        raise Refusal(f"no {first} … {last} to write between.")
+    return f"{head}{first}\n\n{block}\n\n{last}{tail}"
 
 
 def write(run: Report, root: Path = machine.ROOT) -> list[Path]:
     """Write the four files; all texts are made before the first is touched."""
     readme, page, results = root / "README.md", root / "docs" / "performance.md", root / "bench" / "results"
+    prefix, heading = TABLES[run.table]
     texts = {
-        readme: between_markers(readme.read_text(), run.compact()),
-        page: between_markers(page.read_text(), run.full()),
-        results / f"{run.commit}.json": run.as_json(),
-        results / "latest.md": f"# Latest results\n\n{run.full()}\n",
+        readme: between_markers(readme.read_text(), run.compact(), run.table),
+        page: between_markers(page.read_text(), run.full(), run.table),
+        results / f"{prefix}{run.commit}.json": run.as_json(),
+        results / f"{prefix}latest.md": f"# {heading}\n\n{run.full()}\n",
     }
     results.mkdir(parents=True, exist_ok=True)
     for path, text in texts.items():

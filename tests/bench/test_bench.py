@@ -31,7 +31,8 @@ DONE = Result(
     xent=HALF_SECOND, copy=HALF_SECOND, peer=Timing(1.0, 1.0, 1.0, 3), peer_name="torch cross_entropy", xent_bytes=0,
 )  # fmt: skip
 LIMITS = Limits(1e9, 2e9, 2e9, 1e9, 1e-9)
-PAGE = f"before\n{publish.BEGIN}\nold\n{publish.END}\nafter\n"
+LINEAR_BLOCK = "<!-- bench-linear:begin -->\nold\n<!-- bench-linear:end -->"
+PAGE = f"before\n<!-- bench:begin -->\nold\n<!-- bench:end -->\n{LINEAR_BLOCK}\nafter\n"
 
 
 def named(workload: Workload) -> str:
@@ -63,7 +64,7 @@ def test_the_training_step_is_the_same_with_both_losses_and_is_timed() -> None:
 
 
 def test_rows_are_those_of_the_goals() -> None:
-    assert ROWS == ("P1", "P2", "P3", "P4", "P5", "P6", "P7", "P8", "P10", "P11", "P12", "P9", "LM", "LM2")
+    assert ROWS == ("P1", "P2", "P3", "P4", "P5", "P6", "P7", "P8", "P9", "LM", "P10", "P11", "P12", "LM2")
 
 
 def test_a_missing_peer_is_said_and_truth_is_the_reference(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -192,7 +193,7 @@ def test_written_pages_name_commit_and_machine_and_keep_the_rest(pages: Path) ->
     for page in (pages / "README.md", pages / "docs" / "performance.md"):
         text = page.read_text()
         assert text.startswith("before\n")
-        assert text.endswith("after\n")
+        assert text.endswith(f"{LINEAR_BLOCK}\nafter\n")
         assert "old" not in text
         assert "abc1234" in text
     written = json.loads((pages / "bench" / "results" / "abc1234.json").read_text())

@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 import bench.linear
-from bench import growth, linear, report
+from bench import growth, linear, machine, publish, report
 from bench.linear_problems import CHUNKED, DENSE, LINEAR, LinearWorkload
 from bench.measure import Effort
 from bench.problems import Goal
@@ -72,7 +72,7 @@ def test_a_goal_of_memory_can_fail() -> None:
 
 
 def test_what_is_too_large_is_left_out_and_said() -> None:
-    (line, _) = linear.run(SMALL, 1.0, replace(ONCE, most_bytes=1))
+    (line, _) = linear.run(SMALL, 4.0, replace(ONCE, most_bytes=1))
     assert "left out" in line.remark
     assert line.met is None
 
@@ -83,3 +83,18 @@ def test_growth_is_drawn(tmp_path: Path) -> None:
     more = [{"rows": n, "width": 4, "classes": 8, "ways": {"xent": way, DENSE: way}} for n in (8, 16)]
     growth.draw({"classes": points, "rows": more}, "here", tmp_path / "images" / "growth.svg")
     assert "PyTorch chunked" in (tmp_path / "images" / "growth.svg").read_text()
+
+
+def test_the_linear_table_is_written_into_a_block_of_its_own(tmp_path: Path) -> None:
+    page = "a\n<!-- bench:begin -->\nkept\n<!-- bench:end -->\n<!-- bench-linear:begin -->\nold\n<!-- bench-linear:end -->\nz\n"
+    (tmp_path / "docs").mkdir()
+    for name in ("README.md", "docs/performance.md"):
+        (tmp_path / name).write_text(page)
+    lines = linear.run(SMALL, 1.0, ONCE)
+    run = publish.Report("abc", "2025-01-01", machine.describe(), machine.limits(), lines, "bench-linear")
+    written = {str(path.relative_to(tmp_path)) for path in publish.write(run, tmp_path)}
+    assert written == {"README.md", "docs/performance.md", "bench/results/linear-abc.json", "bench/results/linear-latest.md"}
+    text = (tmp_path / "README.md").read_text()
+    assert "kept" in text
+    assert "old" not in text
+    assert "| P10 |" in text

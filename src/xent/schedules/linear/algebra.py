@@ -55,11 +55,11 @@ class NumpyAlgebra:
     def multiply(self, a: Floats, b: Floats, out: Floats, *, add: bool) -> None:
         """``out = a·b``, or ``out += a·b`` a piece at a time: NumPy has no product that adds."""
         with np.errstate(all="ignore"):
-            if not add:
-                np.matmul(a, b, out=out)
-                return
             for part in pieces(out):
-                out[part] += np.matmul(a[part], b)
+                if add:
+                    out[part] += np.matmul(a[part], b)
+                else:
+                    np.matmul(a[part], b, out=out[part])
 
     def widen(self, stored: Array, storage: Storage, out: Floats) -> None:
         """On all threads."""

@@ -105,9 +105,7 @@ class Head(NamedTuple):
             _add_to_rows(self.bias[classes], tile)
 
     def steps(self, classes: slice, scratch: "Scratch") -> list[slice]:
-        """Classes whose weights are multiplied at once: all of them, or as many as are widened at once."""
-        if self.classifier.storage == self.storage:
-            return [classes]
+        """Classes whose weights are multiplied at once."""
         starts = range(classes.start, classes.stop, scratch.step)
         return [slice(start, min(classes.stop, start + scratch.step)) for start in starts]
 
@@ -135,7 +133,7 @@ class Scratch:
         """Nothing yet."""
         self._kept: dict[str, Array] = {}
         self.step = step
-        """Classes whose weights are widened at once."""
+        """Classes whose weights are multiplied at once."""
         self.widened: slice | None = None
         """Whose weights were widened last."""
 

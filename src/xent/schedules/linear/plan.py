@@ -12,8 +12,8 @@ from typing import Literal, NamedTuple
 from xent.kernels.cpu.threads import get_num_threads
 
 Order = Literal["rows", "classes"]
-DEFAULT_BYTES = 60 << 20
-"""What a call takes beyond its inputs and gradients where nothing is said: with what libraries hold, below 64 MiB."""
+DEFAULT_BYTES = 48 << 20
+"""What a call takes beyond its inputs and gradients where nothing is said: 64 MiB with what libraries keep for their products."""
 CACHE_BYTES = 32 << 20
 """The last-level cache where the system does not tell."""
 ROW_BYTES = 160
@@ -22,6 +22,8 @@ OVERHEAD_ROWS = 22.0
 """A product of n rows takes as long as one of n + 22 in a long one: measured with 16 to 512 rows."""
 FEWEST_CLASSES = 64
 """A block of classes is no narrower, unless there are fewer."""
+FACTOR_BYTES = 8 << 20
+"""Weights multiplied at once: a library's copy of them, which it keeps for the next product, is no larger."""
 WIDEN_BYTES = 4 << 20
 """Weights widened at once where rows are walked: they stay in the cache."""
 WIDEN_ROWS = 80.0
@@ -66,10 +68,11 @@ class Plan(NamedTuple):
 
     @property
     def step(self) -> int:
-        """Classes whose weights are widened at once."""
-        if self.order == "classes":
+        """Classes whose weights are multiplied at once; a block of classes is widened as a whole."""
+        widened = self.shape.classifier_item < self.shape.item
+        if widened and self.order == "classes":
             return self.classes
-        return max(1, WIDEN_BYTES // max(1, self.shape.width * self.shape.item))
+        return max(1, (WIDEN_BYTES if widened else FACTOR_BYTES) // max(1, self.shape.width * self.shape.item))
 
     def row_slices(self) -> list[slice]:
         """The rows in order."""
