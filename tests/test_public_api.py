@@ -44,7 +44,7 @@ SIGNATURES = (
     LOSSES
     | {f"{name}_and_grad": arguments for name, arguments in LOSSES.items()}
     | {f"{name}_and_grad": (LOSSES[name][0], LOSSES[name][1] | {"out": None}) for name in OVERWRITING}
-    | {"linear_cross_entropy_and_grad": (LOSSES["linear_cross_entropy"][0], LINEAR | {"tolerance": 0.0})}
+    | {"linear_cross_entropy_and_grad": (LOSSES["linear_cross_entropy"][0], LINEAR | {"tolerance": 0.0, "frozen": None})}
     | {name: (["x"], {"axis": -1, "backend": None}) for name in ("softmax", "log_softmax", "logsumexp")}
     | {name: (["x"], {"backend": None}) for name in ("sigmoid", "log_sigmoid")}
 )

@@ -31,7 +31,7 @@ DONE = Result(
     xent=HALF_SECOND, copy=HALF_SECOND, peer=Timing(1.0, 1.0, 1.0, 3), peer_name="torch cross_entropy", xent_bytes=0,
 )  # fmt: skip
 LIMITS = Limits(1e9, 2e9, 2e9, 1e9, 1e-9)
-LINEAR_BLOCK = "<!-- bench-linear:begin -->\nold\n<!-- bench-linear:end -->"
+LINEAR_BLOCK = "<!-- bench-linear:begin -->\nits own\n<!-- bench-linear:end -->"
 PAGE = f"before\n<!-- bench:begin -->\nold\n<!-- bench:end -->\n{LINEAR_BLOCK}\nafter\n"
 
 

@@ -26,6 +26,7 @@ from tests.functional.linear import (
     target_of,
 )
 from tests.functional.test_from_logits import COMBINATIONS, REDUCTIONS
+from xent.schedules.linear import algebra
 
 N, C = 13, 37
 WEIGHT = np.linspace(0.0, 2.0, C)
@@ -247,3 +248,22 @@ def test_the_smallest_limit_that_an_error_names_works_and_no_smaller_one(gradien
     assert taken[-1].bytes <= least
     if gradients:
         assert_right(given, target, memory_limit=least)
+
+
+@pytest.mark.parametrize("frozen", ["hidden", "classifier"])
+def test_what_is_frozen_has_no_gradient_and_costs_no_product(frozen: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    rng = np.random.default_rng(3)
+    hidden, classifier, bias, target = rng.normal(size=(6, 3)), rng.normal(size=(9, 3)), rng.normal(size=9), np.arange(6)
+    _, whole = xent.linear_cross_entropy_and_grad(hidden, classifier, target, bias=bias)
+    shapes: list[tuple[int, ...]] = []
+    multiply = algebra.NumpyAlgebra.multiply
+    monkeypatch.setattr(
+        algebra.NumpyAlgebra,
+        "multiply",
+        lambda self, a, b, out, *, add: (shapes.append(out.shape), multiply(self, a, b, out, add=add))[1],
+    )
+    _, found = xent.linear_cross_entropy_and_grad(hidden, classifier, target, bias=bias, frozen=frozen)
+    assert getattr(found, frozen) is None
+    assert {"hidden": (6, 3), "classifier": (9, 3)}[frozen] not in shapes
+    for name in {"hidden", "classifier", "bias"} - {frozen}:
+        np.testing.assert_array_equal(getattr(found, name), getattr(whole, name))

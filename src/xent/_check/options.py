@@ -21,6 +21,7 @@ _CHOICES = {
     "reduction": ("none", "sum", "mean"),
     "empty": ("nan", "zero", "raise"),
     "validate": ("raise", "warn", "off"),
+    "frozen": ("hidden", "classifier"),
     "dtype": ("float32", "bfloat16", "float16", "float64"),
     "classifier_dtype": ("float32", "bfloat16", "float16", "float64"),
 }

@@ -1,12 +1,13 @@
 """Cross-entropy of a classifier's logits without the logits: hidden states and weights in, loss and gradients out."""
 
-from typing import Any, NamedTuple
+from typing import Any, Literal, NamedTuple
 
 import numpy as np
 
 from xent._calls import linear_stats
 from xent._calls.linear import Options, prepare
 from xent._calls.linear_stats import LinearStats as LinearStats
+from xent._check import options
 from xent._typing import Array, Empty, Reduction, Validate
 from xent.schedules.linear.sums import Gradients, Wanted
 
@@ -14,10 +15,10 @@ from xent.schedules.linear.sums import Gradients, Wanted
 class LinearGradients(NamedTuple):
     """Gradients of a linear loss, each shaped like what it belongs to and in its dtype."""
 
-    hidden: Array
-    """[..., D]; 0 at ignored rows."""
-    classifier: Array
-    """[C, D]."""
+    hidden: Array | None
+    """[..., D]; 0 at ignored rows; None where frozen."""
+    classifier: Array | None
+    """[C, D]; None where frozen."""
     bias: Array | None
     """[C]; None without a bias."""
 
@@ -135,6 +136,7 @@ def linear_cross_entropy_and_grad(
     scale: float = 1.0,
     shift: int = 0,
     tolerance: float = 0.0,
+    frozen: Literal["hidden", "classifier"] | None = None,
     reduction: Reduction = "mean",
     normalizer: float | None = None,
     empty: Empty = "nan",
@@ -164,6 +166,7 @@ def linear_cross_entropy_and_grad(
         shift: how many positions ahead the target stands.
         tolerance: τ in [0, 1]: leave out of the gradients the smallest probabilities of each row as long as their sum stays
             ≤ τ, which moves a row's gradient by at most τ·max‖W_j‖ (times its coefficient); 0 leaves out nothing.
+        frozen: "hidden" or "classifier": whose gradient is not wanted; its product is not made.
         reduction: "mean", "sum" or "none".
         normalizer: the denominator of the mean.
         empty: "nan", "zero" or "raise".
@@ -208,8 +211,10 @@ def linear_cross_entropy_and_grad(
         validate,
         backend,
     )
+    if frozen is not None:
+        options.choice(frozen, "frozen")
     call = prepare(hidden, classifier, target, bias, o)
-    wanted = Wanted(bias=bias is not None)
+    wanted = Wanted(hidden=frozen != "hidden", classifier=frozen != "classifier", bias=bias is not None)
     if return_stats:
         loss, found, stats = linear_stats.value_and_gradients(call, wanted)
         return loss, _as_given(found, hidden, classifier, bias), stats
@@ -219,9 +224,8 @@ def linear_cross_entropy_and_grad(
 
 def _as_given(found: Gradients, hidden: Any, classifier: Any, bias: Any) -> LinearGradients:
     """In the shapes and dtypes of the arguments."""
-    assert found.hidden is not None
-    assert found.classifier is not None
-    rows, weights = np.asarray(hidden), np.asarray(classifier)
-    by_bias = None if found.bias is None else found.bias.view(np.asarray(bias).dtype)
-    by_hidden = found.hidden.view(rows.dtype).reshape(rows.shape)
-    return LinearGradients(by_hidden, found.classifier.view(weights.dtype), by_bias)
+    pairs = zip(found, (hidden, classifier, bias), strict=True)
+    by_hidden, by_classifier, by_bias = (
+        None if gradient is None else gradient.view(np.asarray(of).dtype).reshape(np.shape(of)) for gradient, of in pairs
+    )
+    return LinearGradients(by_hidden, by_classifier, by_bias)
