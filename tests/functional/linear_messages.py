@@ -163,7 +163,7 @@ LINEAR_CASES: dict[str, tuple[Callable[[], Any], type[Exception], str]] = {
         linear(target=T[:3]),
         xent.ShapeError,
         "target must hold class indices shaped (4,) or probabilities shaped (4, 5); found int64 shaped (3,). "
-        "Do logits and target come from the same batch?",
+        "A target is shaped like the hidden states without their last axis. Do both come from the same batch?",
     ),
     "probabilities that are counts": (
         linear(target=Y * 2),

@@ -26,8 +26,11 @@ def example(monkeypatch):
 
 
 def row(said, label):
-    """The numbers of a line of the table, one a loss."""
-    return [float(cell) for cell in re.search(rf"^ *{re.escape(label)} +(.+)$", said, re.MULTILINE)[1].split()]
+    """The numbers of a line of the table, one a loss; NaN where a process that is not alone could tell none."""
+    return [
+        float("nan" if cell == "–" else cell)
+        for cell in re.search(rf"^ *{re.escape(label)} +(.+)$", said, re.MULTILINE)[1].split()
+    ]
 
 
 def test_the_four_losses_train_alike_and_the_report_says_so(example, monkeypatch, capsys, tmp_path):

@@ -178,7 +178,8 @@ def _places(rows: IndicesN | None, part: slice) -> IndicesN:
 
 def joins(array: Array) -> bool:
     """Whether the axes before the last can be seen as one without a copy."""
-    return np.may_share_memory(array.reshape(math.prod(array.shape[:-1]), array.shape[-1]), array) if array.size else True
+    first = array[..., :1]
+    return np.may_share_memory(first.reshape(math.prod(first.shape[:-1]), 1), array) if array.size else True
 
 
 def _wide(matrix: Matrix, real: Any, algebra: Algebra) -> Floats:
