@@ -12,6 +12,7 @@ from typing import Any
 
 import xent
 from bench import memory
+from bench.linear_problems import CHUNKED, DENSE
 from bench.measure import Effort, interleaved
 from bench.problems import Goal
 from bench.run import Result, Tell
@@ -20,7 +21,7 @@ EXAMPLES = Path(__file__).parent.parent / "examples"
 PAIRS = (("xent", "dense"), ("xent", "chunked"), ("xent-tolerance", "dense"))
 """A line each: xent's loss, and the peer's."""
 WORDS = {"xent": "xt.linear_cross_entropy", "xent-tolerance": "xt.linear_cross_entropy, tolerance={}"}
-PEERS = {"dense": "torch cross_entropy(hidden @ W.T)", "chunked": "torch linear_cross_entropy, chunks"}
+PEERS = {"dense": DENSE, "chunked": CHUNKED}
 STEPS = 16
 """Batches drawn beforehand and walked in a circle."""
 MEMORY_STEPS = 2

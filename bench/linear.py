@@ -159,8 +159,10 @@ def _bounds(workload: LinearWorkload, hidden: Any, classifier: Any) -> tuple[flo
 
 
 def _growth(workload: LinearWorkload, name: str) -> int | None:
-    grown = memory.in_own_process(_prepared, workload, name)
-    return None if grown is None else max(0, grown - workload.gradient_bytes)
+    """The lesser of two: now and then pages that the system has not taken back yet count as well."""
+    grown = [memory.in_own_process(_prepared, workload, name) for _ in range(2)]
+    known = [value for value in grown if value is not None]
+    return max(0, min(known) - workload.gradient_bytes) if known else None
 
 
 def _prepared(workload: LinearWorkload, name: str) -> tuple[Call, Call]:

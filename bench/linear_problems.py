@@ -4,7 +4,7 @@ from dataclasses import dataclass, replace
 
 from bench.problems import Goal
 
-DENSE, CHUNKED, COMPILED = "torch dense", "torch linear_cross_entropy chunked", "torch.compile dense"
+DENSE, CHUNKED, COMPILED = "torch dense", "torch chunked", "torch.compile dense"
 MOST_BYTES = 64 << 20
 """What a call may take beyond tensors and gradients."""
 

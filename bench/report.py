@@ -8,7 +8,7 @@ from rich.text import Text
 
 from bench.machine import Limits
 from bench.measure import Timing
-from bench.problems import Goal
+from bench.problems import LINEAR_TABLE, Goal
 from bench.run import Result
 
 FULL = (
@@ -100,7 +100,8 @@ def full_cells(result: Result) -> list[str]:
 
 def compact_cells(result: Result) -> list[str]:
     """One line of the README's table."""
-    peer = f"{_median(result.peer)} {result.peer_name.partition(' ')[0]}" if result.peer else result.remark or NONE
+    who = result.peer_name if result.row in LINEAR_TABLE else result.peer_name.partition(" ")[0]
+    peer = f"{_median(result.peer)} {who}" if result.peer else result.remark or NONE
     memory = [size(result.xent_bytes), size(result.peer_bytes)]
     ratios = [_number(result.copies), peer, _number(result.speedup)]
     return [result.row, result.work, result.shape, _median(result.xent), *ratios, *memory, goal(result.goal), met(result)]
