@@ -11,7 +11,7 @@ from xent._check import linear as check
 from xent._check import options
 from xent._check.targets import is_indices
 from xent._errors import ArgumentError, ShapeError
-from xent._typing import PerRow
+from xent._typing import PerRow, RowsN
 from xent.schedules.linear.head import Matrix
 from xent.schedules.linear.sums import Gradients, Wanted
 from xent.torch import _formula
@@ -207,6 +207,11 @@ def per_row(upstream: Tensor, call: Call) -> PerRow:
     """What each counted row's gradient is multiplied by."""
     if upstream.ndim == 0 and call.reducer.reduction != "none":
         return float(upstream.item()) * call.reducer.upstream
+    return counted(upstream, call)
+
+
+def counted(upstream: Tensor, call: Call) -> RowsN:
+    """[n] float64, of the rows that count."""
     flat = array_of(upstream.reshape(-1).double())
     return flat if call.head.rows is None else flat[call.head.rows]
 

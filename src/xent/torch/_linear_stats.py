@@ -1,18 +1,17 @@
 """Linear cross-entropy with the statistics of each row beside the loss."""
 
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import torch
 from torch import Tensor
 
 from xent._calls import linear_stats as told
-from xent._calls.linear import Call
 from xent.kernels.contract import RowCoefficients, RowStatistics
 from xent.schedules.linear.head import part_of
 from xent.schedules.linear.sums import Wanted
 from xent.torch._engine import Tensors
-from xent.torch._linear import LinearCrossEntropy, given, per_row, stored, without_autocast
-from xent.torch._tensors import array_of, loss_of
+from xent.torch._linear import LinearCrossEntropy, counted, given, per_row, stored, without_autocast
+from xent.torch._tensors import loss_of
 
 
 class LinearWithStatistics(NamedTuple):
@@ -51,7 +50,7 @@ class LinearWithStatistics(NamedTuple):
         with without_autocast():
             call = self.loss.prepared(tensors)
             factor = per_row(upstream[0], call)
-            by_lse, by_log_prob, by_entropy = (_counted(part, call) for part in upstream[1:4])
+            by_lse, by_log_prob, by_entropy = (counted(part, call) for part in upstream[1:4])
 
             def coefficients(rows: RowStatistics, at: slice) -> RowCoefficients:
                 weight, sample = part_of(call.head.weight, at), part_of(call.goal.sample_weight, at)
@@ -70,9 +69,3 @@ class LinearWithStatistics(NamedTuple):
     def operator(self, tensors: Tensors) -> tuple[Tensor, ...]:
         """As one node of a graph."""
         return torch.ops.xent.linear_cross_entropy_stats(*tensors, *self.loss)
-
-
-def _counted(upstream: Tensor, call: Call) -> Any:
-    """[n] float64, of the rows that count."""
-    flat = array_of(upstream.reshape(-1).double())
-    return flat if call.head.rows is None else flat[call.head.rows]

@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Literal, NamedTuple
 
 from xent.kernels.cpu.threads import get_num_threads
+from xent.schedules.linear.algebra import slices
 
 Order = Literal["rows", "classes"]
 DEFAULT_BYTES = 48 << 20
@@ -76,19 +77,18 @@ class Plan(NamedTuple):
 
     def row_slices(self) -> list[slice]:
         """The rows in order."""
-        return _slices(self.shape.rows, self.rows)
+        return slices(self.shape.rows, self.rows)
 
     def class_slices(self) -> list[slice]:
         """The classes in order."""
-        return _slices(self.shape.classes, self.classes)
+        return slices(self.shape.classes, self.classes)
 
 
 def plan(shape: Shape, limit: int | None = None, rows: int | None = None) -> Plan | None:
     """The fastest way that stays within the limit; None if none does. Rows at once may be given, and then only that is tried."""
     budget = max(DEFAULT_BYTES, smallest(shape) + DEFAULT_BYTES // 2) if limit is None else limit
     if rows is not None:
-        n = max(1, min(rows, shape.rows))
-        return Plan("rows", n, shape.classes, _row_order_bytes(shape, n), 3 if shape.gradients else 1, shape)
+        return _planned_rows(shape, max(1, min(rows, shape.rows)))
     if not shape.rows:
         return Plan("rows", 1, shape.classes, 0, 0, shape)
     whole = _by_rows(shape, budget)
@@ -128,9 +128,7 @@ def _row_order_bytes(s: Shape, n: int) -> int:
     tile = n * s.classes * (s.item + s.target_item)
     if s.filtered:
         tile += int(n * s.classes * DENSEST) * (s.item + 4)
-    copies = (
-        n * s.width * s.item * ((s.gathered or s.hidden_item < s.item) + s.gradients * (s.gathered or s.hidden_item < s.item))
-    )
+    copies = n * s.width * s.item * (1 + s.gradients) * (s.gathered or s.hidden_item < s.item)
     widened = min(WIDEN_BYTES, s.classes * s.width * s.item) if s.classifier_item < s.item else 0
     wider = s.classes * s.width * (s.item - s.classifier_item) if s.gradients else 0
     spare = get_num_threads() * s.classes * s.item
@@ -176,7 +174,3 @@ def _cache_bytes() -> int:
             told = Path(f"/sys/devices/system/cpu/cpu0/cache/index{level}/size").read_text("ascii").strip()
             return int(told.removesuffix("K")) << 10
     return CACHE_BYTES
-
-
-def _slices(length: int, step: int) -> list[slice]:
-    return [slice(i, min(length, i + step)) for i in range(0, length, step)]
