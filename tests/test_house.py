@@ -32,6 +32,8 @@ HOUSE: dict[str, set[str]] = {
     "kernels.cpu": {"_typing", "kernels.contract", "kernels.cpu.threads"},
     "kernels.cpu.threads": {"_errors"},
     "kernels.triton": {"_typing", "kernels.contract"},
+    # Exact sums and judged rows: what the evaluation asks of compiled code.
+    "kernels.tally": {"kernels.cpu"},
     "kernels.select": {"_errors", "_typing", "kernels.contract", "kernels.reference", "kernels.cpu", "kernels.triton"},
     "schedules": {"_typing", "losses", "kernels.contract", "kernels.reference", "kernels.cpu.threads"},
     # What the front doors share: checked calls in NumPy arrays.
@@ -41,10 +43,10 @@ HOUSE: dict[str, set[str]] = {
     "torch": DOOR | {"kernels.cpu.threads"},
     "jax": DOOR,
     "learn": {"_errors", "_typing", "functional", "information"},
-    "evaluate": {"_errors", "_typing", "functional", "information", "losses"},
+    "evaluate": {"_errors", "_typing", "functional", "information", "kernels.tally", "kernels.cpu.threads"},
     "explain": {"_errors", "_typing", "functional", "information", "losses", "learn"},
     "cli": {"_errors", "learn", "evaluate", "explain", "xent"},
-    "xent": {"_errors", "functional", "information", "learn", "kernels.select", "kernels.cpu.threads"},
+    "xent": {"_errors", "functional", "information", "learn", "evaluate", "kernels.select", "kernels.cpu.threads"},
 }
 """Unit -> units it may import. A unit is a module or a package under xent; "xent" is `xent/__init__.py`."""
 
@@ -118,7 +120,7 @@ def is_dynamic_import(node: ast.AST) -> bool:
 def named_by(argument: ast.AST) -> str:
     """The module, or of ``f"xent.{name}"`` the package it must lie in; source text, which has no home, for what is unknown."""
     if isinstance(argument, ast.JoinedStr) and ast.unparse(argument).startswith("f'xent."):
-        return "xent"
+        return ast.unparse(argument)[2:].partition("{")[0].rstrip(".")
     return argument.value if isinstance(argument, ast.Constant) else ast.unparse(argument)
 
 

@@ -66,7 +66,7 @@ ERRORS = {
 
 SERVICES = {"backends", "explain_backend", "get_num_threads", "plan_linear", "set_num_threads"}
 RESULTS = {"LinearGradients", "LinearPlan", "LinearStats"}
-PUBLIC = {*SIGNATURES, *ERRORS, *SERVICES, *RESULTS, "information", "__version__"}
+PUBLIC = {*SIGNATURES, *ERRORS, *SERVICES, *RESULTS, "information", "evaluate", "__version__"}
 
 QUANTITIES = {
     "binary_entropy",

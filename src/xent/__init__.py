@@ -44,7 +44,7 @@ from xent.kernels.cpu.threads import get_num_threads, set_num_threads
 from xent.kernels.select import backends
 
 if TYPE_CHECKING:
-    from xent import information
+    from xent import evaluate, information
 
 __version__ = "0.1.0"
 
@@ -69,6 +69,7 @@ __all__ = [
     "binary_cross_entropy_and_grad",
     "cross_entropy",
     "cross_entropy_and_grad",
+    "evaluate",
     "explain_backend",
     "gaussian_nll_loss",
     "gaussian_nll_loss_and_grad",
@@ -95,7 +96,7 @@ __all__ = [
 
 
 def __getattr__(name: str) -> ModuleType:
-    """Load `xent.information` and `xent.learn` when they are first named."""
-    if name in ("information", "learn"):
+    """Load `xent.evaluate`, `xent.information` and `xent.learn` when they are first named."""
+    if name in ("evaluate", "information", "learn"):
         return import_module(f"xent.{name}")
     raise AttributeError(f"module 'xent' has no attribute {name!r}")

@@ -3,6 +3,7 @@
 from cyclopts import App
 
 import xent
+from xent.cli import evaluate as evaluate_command
 from xent.cli._terminal import PipeConsole
 from xent.cli.fit import HELP, fit
 
@@ -16,3 +17,9 @@ app = App(
     suppress_keyboard_interrupt=False,
 )
 app.command(fit, name="fit", help=HELP, usage="Usage: xent fit [TABLE --target COLUMN] [OPTIONS]")
+app.command(
+    evaluate_command.evaluate,
+    name="evaluate",
+    help=evaluate_command.HELP,
+    usage="Usage: xent evaluate PREDICTIONS... [OPTIONS]",
+)

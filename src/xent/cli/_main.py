@@ -49,11 +49,16 @@ def _run(arguments: Sequence[str]) -> int:
     try:
         app(arguments, exit_on_error=False, print_error=False)
     except UnusedCliTokensError as error:
-        return _refused(f"{_unclaimed(error.unused_tokens or [], arguments)} See: xent fit --help")
+        return _refused(f"{_unclaimed(error.unused_tokens or [], arguments)} {_manual(arguments)}")
     except CycloptsError as error:
         said = str(error).rstrip(".")
-        return _refused(f"{said}{'' if said.endswith('?') else '.'} See: xent fit --help")
+        return _refused(f"{said}{'' if said.endswith('?') else '.'} {_manual(arguments)}")
     return OK
+
+
+def _manual(arguments: Sequence[str]) -> str:
+    """Where to read on."""
+    return f"See: xent {'evaluate' if arguments[:1] == ['evaluate'] else 'fit'} --help"
 
 
 def _unclaimed(words: Sequence[str], arguments: Sequence[str]) -> str:

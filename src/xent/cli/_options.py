@@ -32,3 +32,8 @@ def named_directory(text: str) -> Path:
     if not text.strip():
         raise ArgumentError("--out must name a directory", "it is empty", "Leave it out for out.")
     return Path(text)
+
+
+def whole_numbers(kind: object, tokens: Sequence[Token]) -> tuple[int, ...]:
+    """Integers with commas between."""
+    return tuple(int(word) for token in tokens for word in token.value.split(","))

@@ -13,6 +13,7 @@ import pyarrow as pa
 import pyarrow.parquet as pa_parquet
 
 from xent.cli._staging import Staging
+from xent.evaluate import Columns, metadata
 
 if TYPE_CHECKING:
     from xent.learn._experiment import Experiment
@@ -38,12 +39,14 @@ def write_outputs(experiment: Experiment, directory: Path) -> None:
 def predictions(experiment: Experiment) -> pa.Table:
     """Of every test row: its number in the table (from 0), its class, and the probability of each class.
 
-    The columns are ``row``, ``target`` and ``p_<class>``; the prefix keeps a class called "target" apart.
+    The columns are ``row``, ``target`` and ``p_<class>``; the prefix keeps a class called "target" apart. The file says so
+    itself: `xent evaluate` needs no more than its path.
     """
     table, rows, model = experiment.table, experiment.split.test, experiment.model
     probs = model.predict_proba(table.features[rows])
     columns = {f"p_{name}": probs[:, code] for code, name in enumerate(model.classes_)}
-    return pa.table({"row": rows, "target": table.target[rows], **columns})
+    held = pa.table({"row": rows, "target": table.target[rows], **columns})
+    return held.replace_schema_metadata(metadata(Columns(target="target", kind="probs", predictions="p_", id="row")))
 
 
 def _write_history(experiment: Experiment, path: Path) -> None:

@@ -1,0 +1,234 @@
+"""What `xent evaluate` shows: a line of progress while reading, and the result."""
+
+import json
+import math
+import time
+from collections.abc import Callable, Generator, Iterator, Sequence
+from contextlib import contextmanager
+
+from rich.box import SIMPLE_HEAD
+from rich.console import Console
+from rich.progress import BarColumn, Progress, ProgressColumn, Task, TextColumn, TimeRemainingColumn
+from rich.table import Table
+from rich.text import Text
+
+from xent.cli._terminal import PipeConsole
+from xent.evaluate import Comparison, Difference, Estimate, Evaluation
+
+MOST_CLASSES, MOST_ROWS, MOST_GROUPS = 10, 5, 20
+EVERY_S = 10.0
+"""Seconds between two lines of progress where there is no terminal."""
+
+Watch = Callable[[int, int | None], None]
+"""Hears how many rows were read, and how many there are where that is known."""
+
+
+class _Speed(ProgressColumn):
+    """Rows a second."""
+
+    def render(self, task: Task) -> Text:
+        """As a number with commas."""
+        return Text(f"{task.speed:,.0f} rows/s" if task.speed else "")
+
+
+@contextmanager
+def reading_rows() -> Generator[Watch]:
+    """Follow a reading on stderr: a live line in a terminal, else a line every ten seconds."""
+    console = PipeConsole(stderr=True)
+    if not console.is_terminal:
+        yield _log(console)
+        return
+    columns = (TextColumn("{task.completed:,} rows"), BarColumn(), _Speed(), TimeRemainingColumn())
+    with Progress(*columns, console=console, transient=True) as progress:
+        task = progress.add_task("", total=None)
+        yield lambda done, total: progress.update(task, completed=done, total=total)
+
+
+def _log(console: Console) -> Watch:
+    """A line now and then, for logs and pipes."""
+    start = last = time.monotonic()
+
+    def watch(done: int, total: int | None) -> None:
+        nonlocal last
+        now = time.monotonic()
+        if now - last >= EVERY_S:
+            last = now
+            rest = f" of {total:,}" if total else ""
+            console.print(f"{done:,}{rest} rows, {done / (now - start):,.0f} rows/s", highlight=False, soft_wrap=True)
+
+    return watch
+
+
+def print_json(result: Evaluation, comparison: Comparison | None) -> None:
+    """Everything, for programs."""
+    text = (
+        result.to_json()
+        if comparison is None
+        else json.dumps(
+            {"evaluation": json.loads(result.to_json()), "comparison": comparison.as_dict()}, indent=2, ensure_ascii=False
+        )
+    )
+    PipeConsole(highlight=False).print(text, soft_wrap=True, markup=False, highlight=False)
+
+
+def print_evaluation(result: Evaluation, comparison: Comparison | None, sources: Sequence[str]) -> None:
+    """The result on stdout: numbers with intervals, what they mean, and where the loss comes from."""
+    console = PipeConsole(highlight=False)
+    console.print(_heading(result, sources), soft_wrap=True, markup=False)
+    console.print(_numbers(result))
+    for line in _meaning(result):
+        console.print(line, soft_wrap=True, markup=False)
+    for table in _details(result):
+        console.print()
+        console.print(table)
+    if comparison is not None:
+        console.print()
+        console.print(_compared(comparison))
+
+
+def _heading(result: Evaluation, sources: Sequence[str]) -> str:
+    """What was judged."""
+    left = [(result.ignored, "without a label"), (result.unfit, "unfit")]
+    out = "".join(f", {count:,} {why} left out" for count, why in left if count)
+    classes = f", {len(result.classes)} classes" if result.classes else ""
+    more = f" and {len(sources) - 1} more" if len(sources) > 1 else ""
+    return f"{sources[0]}{more}: {result.counted:,} rows{classes}, {result.kind}{out}"
+
+
+def _numbers(result: Evaluation) -> Table:
+    """The headline: each number with its interval and unit."""
+    table = _table("", "value", "95 % interval", "unit")
+    for name, estimate, unit in _headline(result):
+        table.add_row(name, number(estimate.value), interval(estimate), unit)
+    return table
+
+
+def _headline(result: Evaluation) -> Iterator[tuple[str, Estimate, str]]:
+    yield "log loss", result.log_loss_nats, "nats"
+    yield "", result.log_loss_bits, "bits"
+    if result.infinite:
+        yield f"  without {result.infinite:,} infinite rows", Estimate(result.finite_log_loss_nats), "nats"
+    yield "perplexity", result.perplexity, ""
+    if result.bits_per_byte is not None:
+        yield "bits per byte", result.bits_per_byte, "bits"
+    if result.brier is not None:
+        yield "Brier score (0 to 2)", result.brier.score, ""
+    if result.accuracy is not None:
+        yield "accuracy", result.accuracy, ""
+    for k, share in result.top_k.items():
+        yield f"top-{k} accuracy", share, ""
+    if result.calibration is not None:
+        yield "calibration error (ECE)", result.calibration.equal_width, ""
+        yield "  smooth", Estimate(result.calibration.smooth), ""
+    if result.baselines is not None:
+        yield "guess: class frequencies", Estimate(result.baselines.frequencies_nats), "nats"
+        yield f"guess: all alike, ln {len(result.classes)}", Estimate(result.baselines.uniform_nats), "nats"
+
+
+def _meaning(result: Evaluation) -> Iterator[str]:
+    """What the numbers say, in words."""
+    if result.infinite:
+        yield (
+            f"The log loss is infinite: {result.infinite:,} rows gave their true class a probability of 0. "
+            "A model must never be that sure; nothing is clipped here."
+        )
+    if result.baselines is not None and math.isfinite(result.baselines.skill):
+        skill = result.baselines.skill
+        known = f"saves {100 * skill:.1f} % of" if skill > 0.0 else f"costs {-100 * skill:.1f} % more than"
+        yield f"The model {known} the loss of naming the class frequencies."
+    split = result.refinement
+    if split is not None:
+        gain, of = split.calibration_nats, "" if split.complete else f" (on a sample of {split.rows:,} rows)"
+        yield (
+            f"Calibration: one temperature, T = {split.temperature:.3g}, would remove {number(gain.value)} nats "
+            f"{interval(gain)}{of}; "
+            f"{number(split.refinement_nats)} nats are what the model does not know."
+        )
+        if split.temperature > 1.0 and gain.low is not None and gain.low > 0.0:
+            yield "It is too sure of itself: temperatures above 1 soften its probabilities."
+    if result.losses.worst_share == result.losses.worst_share and not result.infinite:
+        yield f"The worst 1 % of rows carry {100 * result.losses.worst_share:.1f} % of the loss."
+
+
+def _details(result: Evaluation) -> Iterator[Table]:
+    """Classes, groups, rows."""
+    if result.by_class:
+        yield _classes(result)
+    if result.by_group:
+        yield _groups(result)
+    if result.surprising:
+        yield _rows(result)
+
+
+def _classes(result: Evaluation) -> Table:
+    """The classes that carry most of the loss."""
+    table = _table("class", "rows (weight)", "log loss", "share of loss", "recall", "precision", "mean p", "frequency")
+    ordered = sorted(result.by_class, key=lambda row: -row.share_of_loss if row.share_of_loss == row.share_of_loss else 0.0)
+    for row in ordered[:MOST_CLASSES]:
+        shares = (row.share_of_loss, row.recall, row.precision, row.predicted_share, row.actual_share)
+        table.add_row(Text(row.name), f"{row.weight:,.6g}", number(row.log_loss_nats), *map(percent, shares))
+    if len(ordered) > MOST_CLASSES:
+        table.caption = f"{MOST_CLASSES} of {len(ordered)} classes, those with most of the loss first"
+    return table
+
+
+def _groups(result: Evaluation) -> Table:
+    """Each value of the column to judge by."""
+    table = _table(result.group_column or "", "rows (weight)", "log loss", "95 % interval", "accuracy")
+    for row in result.by_group[:MOST_GROUPS]:
+        accuracy = "" if row.accuracy is None else percent(row.accuracy)
+        loss = row.log_loss_nats
+        table.add_row(Text(row.name), f"{row.weight:,.6g}", number(loss.value), interval(loss), accuracy)
+    if len(result.by_group) > MOST_GROUPS:
+        table.caption = f"{MOST_GROUPS} of {len(result.by_group)} values"
+    return table
+
+
+def _rows(result: Evaluation) -> Table:
+    """The most surprising rows."""
+    table = _table("most surprising rows", "log loss", "true class", "predicted", "with p")
+    for row in result.surprising[:MOST_ROWS]:
+        name = row.id or f"row {row.row}" + (f" of file {row.source + 1}" if row.source else "")
+        known = bool(result.classes)
+        true, said = (result.classes[row.target], result.classes[row.predicted]) if known else ("", "")
+        table.add_row(Text(name), number(row.nats), Text(true), Text(said), f"{row.confidence:.4f}" if known else "")
+    return table
+
+
+def _compared(comparison: Comparison) -> Table:
+    """The first model beside the second."""
+    table = _table("", "first", "second", "difference", "95 % interval", "first is better")
+    lines: list[tuple[str, Difference | None]] = [
+        ("log loss (nats)", comparison.log_loss_nats),
+        ("Brier score", comparison.brier),
+        ("accuracy", comparison.accuracy),
+    ]
+    for name, line in lines:
+        if line is not None:
+            values = (number(line.first), number(line.second), number(line.difference.value))
+            table.add_row(name, *values, interval(line.difference), f"with probability {line.better:.3f}")
+    return table
+
+
+def _table(*headings: str) -> Table:
+    table = Table(box=SIMPLE_HEAD, padding=(0, 1), show_edge=False)
+    for place, heading in enumerate(headings):
+        table.add_column(heading, justify="right" if place else "left")
+    return table
+
+
+def number(value: float) -> str:
+    """Four decimals, four digits where it is tiny or large."""
+    return f"{value:.4f}" if value == 0.0 or 1e-3 <= abs(value) < 1e4 else f"{value:.4g}"
+
+
+def interval(estimate: Estimate) -> str:
+    """``[0.1, 0.2]``, or nothing."""
+    if estimate.low is None or estimate.high is None:
+        return ""
+    return f"[{number(estimate.low)}, {number(estimate.high)}]"
+
+
+def percent(share: float) -> str:
+    """``12.3 %``; nothing where it is unknown."""
+    return f"{100 * share:.1f} %" if share == share else ""

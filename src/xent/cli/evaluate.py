@@ -1,0 +1,83 @@
+"""`xent evaluate`: judge predictions in files."""
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Annotated
+
+from cyclopts import Parameter
+
+from xent._errors import ArgumentError
+from xent.cli._extras import require
+from xent.cli._options import whole_numbers
+
+if TYPE_CHECKING:
+    from xent.evaluate import Kind
+
+# Lines of at most 78 characters: the formatter keeps them as they are.
+HELP = """\
+Judge predicted probabilities: log loss in nats and bits, calibration, classes.
+
+Reads Parquet, Arrow, CSV, JSON lines, NPY and NPZ, files, patterns or folders,
+a few rows at a time: files may be larger than memory. What the numbers are is
+declared, never guessed; a wrong declaration is refused with what shows it.
+
+Try:
+  xent evaluate out/predictions.parquet             what xent fit left behind
+  xent evaluate p.csv --probs p_ --target species   columns p_cat, p_dog, ...
+  xent evaluate a.parquet --against b.parquet --probs p_ --target y --id row
+  xent evaluate lm.parquet --target-log-probs lp --bytes n   a language model
+
+Exit code 0: done. 2: refused, with one line that says why. 130: interrupted.
+"""
+
+Column = Annotated[str | None, Parameter(metavar="COLUMN")]
+
+
+def evaluate(
+    *predictions: Annotated[str, Parameter(help="Files, patterns such as 'out/*.parquet', or folders.")],
+    target: Annotated[
+        str | None, Parameter(metavar="COLUMN", help="True classes, by name or number. Empty: not counted.")
+    ] = None,
+    probs: Annotated[str | None, Parameter(metavar="COLS", help="Probabilities: a prefix, names with commas, or lists.")] = None,
+    logits: Annotated[str | None, Parameter(metavar="COLS", help="The same for logits.")] = None,
+    log_probs: Annotated[str | None, Parameter(metavar="COLS", help="The same for log-probabilities.")] = None,
+    target_log_probs: Annotated[str | None, Parameter(metavar="COLUMN", help="Of the true class alone.")] = None,
+    classes: Annotated[str | None, Parameter(metavar="NAMES", help="Names of classes, with commas, in column order.")] = None,
+    weights: Annotated[str | None, Parameter(metavar="COLUMN", help="How much a row counts.")] = None,
+    bytes_: Annotated[str | None, Parameter(name="--bytes", metavar="COLUMN", help="Bytes a row predicts.")] = None,
+    id_: Annotated[str | None, Parameter(name="--id", metavar="COLUMN", help="What rows are called, and paired by.")] = None,
+    by: Annotated[str | None, Parameter(metavar="COLUMN", help="Judge each value of this column apart as well.")] = None,
+    against: Annotated[str | None, Parameter(metavar="PATH", help="Predictions of another model for the same rows.")] = None,
+    top_k: Annotated[tuple[int, ...], Parameter(converter=whole_numbers, help="Right if among the k greatest: 3,5.")] = (),
+    bins: Annotated[int, Parameter(help="Bins of equal width in reliability tables.")] = 15,
+    skip_unfit: Annotated[bool, Parameter(negative="", help="Leave out and count rows that are no predictions.")] = False,
+    json: Annotated[bool, Parameter(negative="", help="Print everything as JSON.")] = False,
+) -> None:
+    """Read, count, print; `HELP` is the manual."""
+    require("learn", "data")
+    from xent.cli._judgement import print_evaluation, print_json, reading_rows
+    from xent.evaluate import Columns, Comparison, evaluate_files, evaluation
+
+    given = ("probs", probs), ("logits", logits), ("log-probs", log_probs), ("target-log-probs", target_log_probs)
+    kind, chosen = _declared(given)
+    names = tuple(name.strip() for name in classes.split(",")) if classes else ()
+    columns = Columns(target, kind, chosen, names, weights, bytes_, id_, by)
+    if not predictions:
+        raise ArgumentError("predictions must be named", "no file is given", "Try: xent evaluate out/predictions.parquet")
+    with reading_rows() as watch:
+        sources = [list(predictions), *([[against]] if against is not None else [])]
+        totals = [evaluate_files(paths, columns, watch, top_k=top_k, bins=bins, skip_unfit=skip_unfit) for paths in sources]
+    comparison = Comparison.of(*totals) if against is not None else None
+    result = evaluation(totals[0])
+    if json:
+        print_json(result, comparison)
+    else:
+        print_evaluation(result, comparison, predictions)
+
+
+def _declared(options: "Sequence[tuple[Kind, str | None]]") -> "tuple[Kind | None, str | None]":
+    """The one kind that is declared, with its columns; none where the file is to say it."""
+    given = [(kind, columns) for kind, columns in options if columns is not None]
+    if len(given) > 1:
+        found = " and ".join(f"--{kind}" for kind, _ in given)
+        raise ArgumentError("predictions are of one kind", f"found {found}", "Keep the one that is true.")
+    return given[0] if given else (None, None)

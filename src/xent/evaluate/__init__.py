@@ -1,0 +1,81 @@
+"""Predictions judged: log loss, calibration, intervals and a report, from arrays or from files larger than memory.
+
+The package is itself the function: ``xent.evaluate(predictions, target, kind="probs")``. `Totals` is the state behind it, which
+merges across batches, processes and machines. Needs SciPy, scikit-learn and pyarrow (``pip install '.[learn,cli,data]'`` in the
+clone of xent), loaded when a name of this package is first used.
+"""
+
+import sys
+from importlib import import_module
+from types import ModuleType
+from typing import TYPE_CHECKING, Any
+
+from xent._errors import MissingExtraError
+
+if TYPE_CHECKING:
+    from xent.evaluate._batch import Batch
+    from xent.evaluate._call import evaluate, evaluate_files
+    from xent.evaluate._columns import Columns, metadata
+    from xent.evaluate._comparison import Comparison, Difference
+    from xent.evaluate._intervals import Estimate
+    from xent.evaluate._spec import Kind, Spec
+    from xent.evaluate.result import Evaluation, evaluation
+    from xent.evaluate.totals import Totals
+
+__all__ = [
+    "Batch",
+    "Columns",
+    "Comparison",
+    "Difference",
+    "Estimate",
+    "Evaluation",
+    "Kind",
+    "Spec",
+    "Totals",
+    "evaluate",
+    "evaluate_files",
+    "evaluation",
+    "metadata",
+]
+
+INSTALL = "Run in the clone of xent: pip install '.[learn,cli,data]'"
+_HOMES = {
+    "Batch": "_batch",
+    "Columns": "_columns",
+    "Comparison": "_comparison",
+    "Difference": "_comparison",
+    "Estimate": "_intervals",
+    "Evaluation": "result",
+    "Kind": "_spec",
+    "Spec": "_spec",
+    "Totals": "totals",
+    "evaluate": "_call",
+    "evaluate_files": "_call",
+    "evaluation": "result",
+    "metadata": "_columns",
+}
+"""Public name -> the module of this package that holds it."""
+
+
+def __getattr__(name: str) -> Any:
+    """Load a public name; MissingExtraError where a package that it needs is not installed."""
+    if name not in _HOMES:
+        raise AttributeError(f"module 'xent.evaluate' has no attribute {name!r}")
+    try:
+        return getattr(import_module(f"xent.evaluate.{_HOMES[name]}"), name)
+    except ModuleNotFoundError as error:
+        if (error.name or "").partition(".")[0] not in {"scipy", "sklearn", "pyarrow"}:
+            raise
+        found = f"{error.name} is not installed"
+        raise MissingExtraError("xent.evaluate needs SciPy, scikit-learn and pyarrow", found, INSTALL) from error
+
+
+class _Callable(ModuleType):
+    """A module that is called as the function it is named after."""
+
+    def __call__(self, *arguments: Any, **options: Any) -> Any:
+        """`xent.evaluate.evaluate`."""
+        return __getattr__("evaluate")(*arguments, **options)
+
+
+sys.modules[__name__].__class__ = _Callable

@@ -1,0 +1,222 @@
+"""From record batches of Arrow to batches of an evaluation, without a copy where the memory allows."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from xent._errors import ArgumentError, DTypeError, LabelError
+from xent.evaluate._batch import Batch
+from xent.evaluate._columns import Layout
+from xent.evaluate._hashing import Keys, hashed_texts, mixed
+
+Indices = npt.NDArray[np.int64]
+Floats = npt.NDArray[np.float64]
+
+
+def batch_of(rows: pa.RecordBatch, layout: Layout, *, source: int = 0, first: int = 0, name: str = "the table") -> Batch:
+    """The rows of a record batch; `first` is the number of its first row in its source.
+
+    Raises:
+        XentError: a cell that is missing or of no use; names column, row and value.
+    """
+    place = _Place(name, first)
+    values = _predictions(rows, layout, place)
+    return Batch(
+        values=values,
+        target=_target(rows, layout, place),
+        source=source,
+        first=first,
+        name=name,
+        keys=None if layout.id is None else _keys(rows.column(layout.id), layout.id, place),
+        ids=None if layout.id is None else _texts(rows.column(layout.id)),
+        weight=_amounts(rows, layout.weight, place),
+        size=_amounts(rows, layout.size, place),
+        group=None if layout.by is None else _texts(rows.column(layout.by)),
+    )
+
+
+class _Place:
+    """Where a row stands, in words."""
+
+    def __init__(self, name: str, first: int) -> None:
+        self.name, self.first = name, first
+
+    def of(self, row: int) -> str:
+        """``row 12 of a.parquet``."""
+        return f"row {self.first + row} of {self.name}"
+
+
+def _predictions(rows: pa.RecordBatch, layout: Layout, place: _Place) -> npt.NDArray[Any]:
+    """[N, C] numbers, or [N] where they are the target's alone."""
+    columns = [rows.column(name) for name in layout.predictions]
+    if len(columns) > 1:
+        numbers = [_numbers(column, name, place) for column, name in zip(columns, layout.predictions, strict=True)]
+        # One copy a column, side by side: a transposed view is read block by block.
+        return np.stack(numbers).T
+    kind = columns[0].type
+    if pa.types.is_fixed_size_list(kind) or pa.types.is_list(kind) or pa.types.is_large_list(kind):
+        return _lists(columns[0], layout, place)
+    numbers = _numbers(columns[0], layout.predictions[0], place)
+    return numbers if layout.spec.kind == "target-log-probs" else both_classes(numbers, layout.spec.kind)
+
+
+def both_classes(second: npt.NDArray[Any], kind: str) -> npt.NDArray[Any]:
+    """[N, 2] from the score of the second of two classes."""
+    if kind == "logits":
+        return np.stack([np.zeros_like(second), second], axis=1)
+    wide = second.astype(np.float64)
+    with np.errstate(divide="ignore", invalid="ignore"):
+        first = np.log1p(-np.exp(wide)) if kind == "log-probs" else 1.0 - wide
+    return np.stack([first, wide], axis=1)
+
+
+def _lists(column: pa.Array, layout: Layout, place: _Place) -> npt.NDArray[Any]:
+    """A column of lists, all as long as there are classes."""
+    name, n = layout.predictions[0], layout.spec.n_classes
+    _no_nulls(column, name, place)
+    if not pa.types.is_fixed_size_list(column.type):
+        lengths = pc.list_value_length(column).to_numpy(zero_copy_only=False)
+        if (lengths != n).any():
+            row = int(np.argmax(lengths != n))
+            found = f"{place.of(row)} has {lengths[row]} in {name!r}"
+            raise ArgumentError(f"a row of predictions needs {n} numbers, one a class", found, "Repair or remove the row.")
+    return _numbers(column.flatten(), name, place, each=n).reshape(-1, n)
+
+
+def _numbers(column: pa.Array, name: str, place: _Place, each: int = 1) -> npt.NDArray[Any]:
+    """A column of numbers, none missing; integers as float64."""
+    kind = column.type
+    if pa.types.is_string(kind):
+        return _strict_numbers(column, name, place)
+    if not (pa.types.is_floating(kind) or pa.types.is_integer(kind)):
+        rule = f"predictions, weights and bytes must be numbers; column {name!r} must hold them"
+        raise DTypeError(rule, f"in {place.name} it holds {kind}", "Convert it, or name another column.")
+    _no_nulls(column, name, place, each)
+    return column.to_numpy(zero_copy_only=False) if pa.types.is_floating(kind) else column.cast(pa.float64()).to_numpy()
+
+
+NUMBER = r"^[+-]?(\d+\.?\d*|\.\d+)([eE][+-]?\d+)?$|^[+-]?inf$|^nan$"
+"""How numbers are written in text: a point, an exponent, inf, nan; nothing else, and no spaces."""
+
+
+def _strict_numbers(column: pa.Array, name: str, place: _Place) -> Floats:
+    """Text as float64; a cell that is no number, or beyond float64, is refused with its row."""
+    _no_nulls(column, name, place)
+    written = pc.match_substring_regex(column, NUMBER)
+    if not pc.all(written).as_py():
+        raise _strange_number(column, name, place, ~written.to_numpy(zero_copy_only=False), "is no number")
+    values = pc.cast(pc.utf8_ltrim(column, "+"), pa.float64()).to_numpy()
+    endless = np.isinf(values) & ~pc.match_substring(column, "inf").to_numpy(zero_copy_only=False)
+    if endless.any():
+        raise _strange_number(column, name, place, endless, "is beyond float64")
+    return values
+
+
+def _strange_number(column: pa.Array, name: str, place: _Place, bad: npt.NDArray[np.bool_], fault: str) -> ArgumentError:
+    row = int(np.argmax(bad))
+    text = column[row].as_py()
+    shown = repr(text if len(text) <= 40 else text[:40] + "...")
+    found = f"in {place.of(row)} column {name!r} holds {shown}, which {fault} ({int(bad.sum())} such cells)"
+    return ArgumentError("numbers are written as 0.5, 5e-1, inf or nan", found, "Repair or remove the row.")
+
+
+def _no_nulls(column: pa.Array, name: str, place: _Place, each: int = 1) -> None:
+    if column.null_count:
+        row = int(np.argmax(column.is_null().to_numpy(zero_copy_only=False))) // each
+        found = f"{place.of(row)} has none in {name!r} ({column.null_count} such cells)"
+        raise ArgumentError("every row needs a number in this column", found, "Fill the cells or remove the rows.")
+
+
+def _amounts(rows: pa.RecordBatch, name: str | None, place: _Place) -> Floats | None:
+    """Weights, or numbers of bytes."""
+    return None if name is None else _numbers(rows.column(name), name, place).astype(np.float64)
+
+
+def _target(rows: pa.RecordBatch, layout: Layout, place: _Place) -> Indices:
+    """Class indices; -1 where a row has no class, and 0 where there is but one number a row."""
+    if layout.spec.kind == "target-log-probs":
+        return np.zeros(rows.num_rows, np.int64)
+    name = layout.target or ""
+    column = rows.column(name)
+    if pa.types.is_dictionary(column.type):
+        column = column.dictionary_decode()
+    known = _known(column.type, layout.spec.classes, name, place)
+    if known.type == pa.float64():
+        column = column.cast(known.type, safe=False)
+    found = pc.index_in(column, value_set=known, skip_nulls=True)
+    if known.type == pa.string() and not _numbered(layout.spec.classes):
+        numbers = pa.array([str(n) for n in range(len(known))])
+        found = pc.coalesce(found, pc.index_in(column, value_set=numbers, skip_nulls=True))
+    strange = pc.and_(found.is_null(), column.is_valid())
+    if pc.any(strange).as_py():
+        at = strange.to_numpy(zero_copy_only=False)
+        raise _strange_label(column[int(np.argmax(at))].as_py(), layout, place.of(int(np.argmax(at))), int(at.sum()))
+    return found.fill_null(-1).to_numpy(zero_copy_only=False).astype(np.int64)
+
+
+def _numbered(classes: tuple[str, ...]) -> bool:
+    """Whether every class is called by a whole number."""
+    return all(_number(text) is not None for text in classes)
+
+
+def _known(kind: pa.DataType, classes: tuple[str, ...], name: str, place: _Place) -> pa.Array:
+    """The classes as values of the target's type: by their names, or by their places where names are no integers."""
+    if pa.types.is_string(kind) or pa.types.is_large_string(kind) or pa.types.is_null(kind):
+        return pa.array(classes, pa.string() if pa.types.is_null(kind) else kind)
+    if pa.types.is_boolean(kind):
+        return _booleans(classes)
+    if pa.types.is_integer(kind) or pa.types.is_floating(kind):
+        numbers = [_number(text) for text in classes]
+        plain = [n for n in numbers if n is not None]
+        return pa.array(plain if len(plain) == len(classes) else range(len(classes)), pa.float64())
+    rule = f"true classes must be texts, whole numbers or booleans; column {name!r} must hold them"
+    raise DTypeError(rule, f"in {place.name} it holds {kind}", "Convert it, or name another column.")
+
+
+def _number(text: str) -> float | None:
+    """What a class is called, as a whole number."""
+    try:
+        value = float(text)
+    except ValueError:
+        return None
+    return value if value.is_integer() and abs(value) < 2**53 else None
+
+
+def _booleans(classes: tuple[str, ...]) -> pa.Array:
+    """False and True, in the order in which the classes are called so; else the first and the second."""
+    words = [text.lower() for text in classes]
+    return pa.array([word == "true" for word in words] if sorted(words) == ["false", "true"] else [False, True])
+
+
+def _strange_label(value: Any, layout: Layout, place: str, count: int) -> LabelError:
+    classes = layout.spec.classes
+    shown = ", ".join(map(repr, classes[:10])) + (", ..." if len(classes) > 10 else "")
+    found = f"{place} holds {value!r} in {layout.target!r} ({count} such rows)"
+    remedy = "Is a column missing, or does the label need another spelling? An empty cell leaves a row out."
+    return LabelError(f"true classes must be among the {len(classes)} of the columns ({shown})", found, remedy)
+
+
+def _texts(column: pa.Array) -> list[str]:
+    """Values as text; nothing for what is missing."""
+    if pa.types.is_dictionary(column.type):
+        column = column.dictionary_decode()
+    if pa.types.is_string(column.type):
+        return column.fill_null("").to_pylist()
+    return ["" if value is None else str(value) for value in column.to_pylist()]
+
+
+def _keys(column: pa.Array, name: str, place: _Place) -> Keys:
+    """What decides how a row is drawn: its id."""
+    if pa.types.is_dictionary(column.type):
+        column = column.dictionary_decode()
+    if column.null_count:
+        row = int(np.argmax(column.is_null().to_numpy(zero_copy_only=False)))
+        raise ArgumentError("every row needs an id", f"{place.of(row)} has none in {name!r}", "Fill it, or leave --id out.")
+    if pa.types.is_integer(column.type):
+        return mixed(column.to_numpy(zero_copy_only=False).astype(np.int64).view(np.uint64))
+    return hashed_texts(_texts(column))

@@ -1,0 +1,148 @@
+"""Rows to be counted, and the rules that they keep."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from xent._errors import ArgumentError, DistributionError, DTypeError, LabelError, ShapeError
+from xent.evaluate._hashing import Keys, row_keys
+from xent.evaluate._judge import SUM_TOLERANCE, Judged
+from xent.evaluate._spec import Spec
+
+Floats = npt.NDArray[np.float64]
+Indices = npt.NDArray[np.int64]
+
+MOST_WEIGHT = 1e100
+"""Larger weights, times a loss, could leave float64."""
+LOOKS = {
+    "probs": "Are these logits, or log-probabilities? Say so.",
+    "log-probs": "Are these logits, or probabilities? Say so.",
+    "target-log-probs": "Are these probabilities? Take their logarithm.",
+    "logits": "Mend or remove these rows.",
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Batch:
+    """Consecutive rows of a source.
+
+    Args:
+        values: [N, C] predictions, or [N] log-probabilities of the targets, in float16, float32 or float64.
+        target: [N] class indices; -1 for rows that do not count.
+        source: the number of the source, a file say, among all.
+        first: the number of the first row in its source, from 0.
+        name: what to call the source in messages.
+        keys: [N] what decides how a row is drawn again; else source and row do.
+        ids: [N] what the user calls a row.
+        weight: [N] finite, at least 0.
+        size: [N] bytes of what a row predicts.
+        group: [N] the value of the column to judge by.
+    """
+
+    values: npt.NDArray[Any]
+    target: Indices
+    source: int = 0
+    first: int = 0
+    name: str = "the predictions"
+    keys: Keys | None = None
+    ids: Sequence[str] | None = None
+    weight: Floats | None = None
+    size: Floats | None = None
+    group: Sequence[str] | None = None
+
+    def row_keys(self) -> Keys:
+        """[N] the key of each row."""
+        return row_keys(self.source, self.first, len(self.target)) if self.keys is None else self.keys
+
+    def place(self, row: int) -> str:
+        """What to call a row in a message."""
+        known = f" (id {self.ids[row]!r})" if self.ids is not None else ""
+        return f"row {self.first + row}{known} of {self.name}"
+
+
+def check(spec: Spec, batch: Batch) -> None:
+    """Refuse a batch whose arrays do not belong together or whose labels and weights break a rule."""
+    n = len(batch.target)
+    expected = (n,) if spec.kind == "target-log-probs" else (n, spec.n_classes)
+    if batch.values.shape != expected:
+        rule = f"predictions must be shaped {expected}, as targets and classes are"
+        raise ShapeError(rule, f"{batch.name} has {batch.values.shape}", "Is a column missing, or one too many?")
+    if batch.values.dtype.name not in SUM_TOLERANCE:
+        rule = f"predictions must be {', '.join(SUM_TOLERANCE)}"
+        raise DTypeError(rule, f"{batch.name} has {batch.values.dtype}", "Convert them, with astype(float) say.")
+    _check_labels(spec, batch)
+    for name, wanted, found in [
+        ("weights", spec.weighted, batch.weight),
+        ("numbers of bytes", spec.sized, batch.size),
+        ("groups", spec.by is not None, batch.group),
+    ]:
+        if wanted != (found is not None) or (found is not None and len(found) != n):
+            rule = f"a batch brings {name} for every row if the spec says so, and else none"
+            given = "none" if found is None else f"{len(found)} for {n} rows"
+            raise ArgumentError(rule, f"the spec says {wanted} and {batch.name} has {given}", "Make the two agree.")
+    _check_amounts(batch, batch.weight, "weights")
+    _check_amounts(batch, batch.size, "numbers of bytes")
+
+
+def _check_labels(spec: Spec, batch: Batch) -> None:
+    most = max(spec.n_classes, 1)
+    bad = (batch.target < -1) | (batch.target >= most)
+    if bad.any():
+        row = int(np.argmax(bad))
+        found = f"{batch.place(row)} holds {batch.target[row]} ({int(bad.sum())} such rows)"
+        remedy = "Do labels count from 1?" if batch.target[row] == most else "Does the label name a class without a column?"
+        raise LabelError(f"labels must lie in [0, {most}), or be -1 where a row does not count", found, remedy)
+
+
+def _check_amounts(batch: Batch, values: Floats | None, name: str) -> None:
+    """Refuse amounts that are negative, not finite, or beyond measure."""
+    if values is None:
+        return
+    bad = ~((values >= 0.0) & (values <= MOST_WEIGHT))
+    if bad.any():
+        row = int(np.argmax(bad))
+        found = f"{batch.place(row)} holds {values[row]:g} ({int(bad.sum())} such rows)"
+        raise ArgumentError(f"{name} must lie in [0, {MOST_WEIGHT:g}]", found, "0 leaves a row out.")
+
+
+def check_contradiction(spec: Spec, batch: Batch) -> None:
+    """Refuse logits that are all distributions: real scores are none, but by a wonder."""
+    if spec.kind != "logits" or not len(batch.target):
+        return
+    rows = np.asarray(batch.values[:1000], np.float64)
+    with np.errstate(invalid="ignore"):
+        alike = (rows >= 0.0).all() and (np.abs(rows.sum(axis=1) - 1.0) <= SUM_TOLERANCE["float16"]).all()
+    if alike:
+        found = f"the first {len(rows)} rows of {batch.name} hold no negative number and each sums to 1"
+        raise DistributionError("logits are any real numbers", found, "They look like probabilities: declare them so.")
+
+
+def unfit_error(spec: Spec, batch: Batch, judged: Judged) -> DistributionError:
+    """What is wrong with the first row that is not what it is declared to be."""
+    row, count = int(np.argmax(judged.unfit)), int(judged.unfit.sum())
+    values = np.asarray(batch.values[row], np.float64).reshape(-1)
+    if np.isnan(values).any():
+        rule, found = "predictions must be numbers", f"{batch.place(row)} holds NaN"
+    elif spec.kind == "logits":
+        rule, found = "a row of logits needs a finite one and no +inf", f"{batch.place(row)} has none or holds +inf"
+    elif spec.kind == "target-log-probs":
+        rule, found = "log-probabilities must be at most 0", f"{batch.place(row)} holds {values[0]:.6g}"
+    else:
+        rule, found = _sum_of(spec, batch, row, values)
+    return DistributionError(rule, f"{found} ({count} such rows)", LOOKS[spec.kind])
+
+
+def _sum_of(spec: Spec, batch: Batch, row: int, values: Floats) -> tuple[str, str]:
+    """The rule for a distribution, and how a row breaks it."""
+    tolerance = SUM_TOLERANCE[batch.values.dtype.name]
+    with np.errstate(over="ignore"):
+        total = float(np.sum(np.exp(values) if spec.kind == "log-probs" else values))
+    extreme = values.max() if spec.kind == "log-probs" else values.min()
+    rule = f"each row of {spec.kind} must be a distribution, whose probabilities are at least 0 and sum to 1 within {tolerance:g}"
+    beyond = extreme > 0.0 if spec.kind == "log-probs" else extreme < 0.0
+    return rule, f"in {batch.place(row)} they sum to {total:.9g}" + (f" and one is {extreme:.6g}" if beyond else "")

@@ -1,0 +1,117 @@
+"""A state as bytes and back: a format of its own, with a version, declared sizes and a checksum; never pickle.
+
+``magic · version · length of header · header (JSON) · arrays · BLAKE2b of all before``; little-endian, arrays in the order of the
+header. Only what the header declares is read, and it must fill the bytes exactly.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import struct
+from math import prod
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import numpy.typing as npt
+
+from xent._errors import ArgumentError
+from xent.evaluate._confusion import Confusion
+from xent.evaluate._exact import ExactSums
+from xent.evaluate._kept import Rows
+from xent.evaluate._spec import Spec
+
+if TYPE_CHECKING:
+    from xent.evaluate.totals import Totals
+
+MAGIC, VERSION, DIGEST = b"xent-totals\n", 1, 16
+HEAD = struct.Struct("<HQ")
+RULE = "a state must be what Totals.to_bytes wrote"
+REMEDY = "Evaluate those rows again."
+DTYPES = ("<u4", "<i8", "<u8", "<f8", "<f4")
+
+
+def packed(totals: Totals) -> bytes:
+    """The state as bytes; equal states give equal bytes."""
+    arrays: dict[str, npt.NDArray[Any]] = {}
+    header: dict[str, Any] = {
+        "spec": totals.spec.as_json(),
+        "counts": totals.counts,
+        "print": totals.print,
+        "groups": list(totals.groups),
+        "confusion_full": totals.confusion.full,
+        "low": {name: sums.low for name, sums in totals.sums.items()},
+        "ids": [] if totals.worst is None else totals.worst.columns["id"].tolist(),
+    }
+    for name, sums in totals.sums.items():
+        arrays[f"sums.{name}"] = sums.limbs.astype("<u4")
+    arrays["confusion.pairs"], arrays["confusion.counts"] = totals.confusion.pairs, totals.confusion.counts
+    for kept, rows in (("worst", totals.worst), ("sample", totals.sample)):
+        if rows is not None:
+            arrays |= {f"{kept}.{name}": column for name, column in rows.columns.items() if name != "id"}
+    plain = {name: np.ascontiguousarray(array, array.dtype.newbyteorder("<")) for name, array in sorted(arrays.items())}
+    header["arrays"] = [[name, array.dtype.str, list(array.shape)] for name, array in plain.items()]
+    text = json.dumps(header, sort_keys=True, separators=(",", ":")).encode()
+    body = b"".join([MAGIC, HEAD.pack(VERSION, len(text)), text, *(array.tobytes() for array in plain.values())])
+    return body + _digest(body)
+
+
+def _digest(body: bytes) -> bytes:
+    return hashlib.blake2b(body, digest_size=DIGEST).digest()
+
+
+def unpacked(data: bytes, kind: type[Totals]) -> Totals:
+    """The state that these bytes hold; ArgumentError for any others."""
+    header, arrays = _opened(data)
+    try:
+        return _rebuilt(header, arrays, kind)
+    except (KeyError, TypeError, ValueError) as error:
+        raise ArgumentError(RULE, f"the header does not fit: {error}", REMEDY) from error
+
+
+def _opened(data: bytes) -> tuple[dict[str, Any], dict[str, npt.NDArray[Any]]]:
+    """Header and arrays, after version, checksum and sizes are found right."""
+    start = len(MAGIC) + HEAD.size
+    if len(data) < start + DIGEST or not data.startswith(MAGIC):
+        raise ArgumentError(RULE, f"found {len(data)} bytes that do not begin as one does", REMEDY)
+    version, length = HEAD.unpack_from(data, len(MAGIC))
+    if version != VERSION:
+        raise ArgumentError(f"this xent reads version {VERSION} of a state", f"found version {version}", REMEDY)
+    body = data[:-DIGEST]
+    if _digest(body) != data[-DIGEST:]:
+        raise ArgumentError(RULE, "its checksum is wrong: the bytes were cut or altered", REMEDY)
+    header = json.loads(body[start : start + length])
+    arrays: dict[str, npt.NDArray[Any]] = {}
+    at = start + length
+    for name, dtype, shape in header["arrays"]:
+        size = np.dtype(dtype).itemsize * prod(shape) if dtype in DTYPES and min(shape, default=0) >= 0 else -1
+        if size < 0 or at + size > len(body):
+            raise ArgumentError(RULE, f"array {name!r} is declared as {dtype} {shape}", REMEDY)
+        arrays[name] = np.frombuffer(body, dtype, prod(shape), at).reshape(shape).copy()
+        at += size
+    if at != len(body):
+        raise ArgumentError(RULE, f"{len(body) - at} bytes belong to no array", REMEDY)
+    return header, arrays
+
+
+def _rebuilt(header: dict[str, Any], arrays: dict[str, npt.NDArray[Any]], kind: type[Totals]) -> Totals:
+    totals = kind(Spec.from_json(header["spec"]))
+    totals.counts = {name: int(header["counts"][name]) for name in totals.counts}
+    totals.print, totals.groups = int(header["print"]), tuple(header["groups"])
+    for name, sums in totals.sums.items():
+        limbs = arrays[f"sums.{name}"].astype(np.int64)
+        wanted = len(totals.groups) if name.startswith("group_") else len(sums)
+        if limbs.shape[:1] != (wanted,):
+            raise ValueError(f"{name} has {limbs.shape[:1]} sums for {wanted}")
+        totals.sums[name] = ExactSums(wanted, limbs, int(header["low"][name]))
+    pairs, counts = arrays["confusion.pairs"], arrays["confusion.counts"]
+    totals.confusion = Confusion(pairs, counts, full=bool(header["confusion_full"]))
+    totals.worst, totals.sample = _kept(arrays, "worst."), _kept(arrays, "sample.")
+    if totals.worst is not None:
+        totals.worst.columns["id"] = np.array(header["ids"], np.object_)
+    return totals
+
+
+def _kept(arrays: dict[str, npt.NDArray[Any]], prefix: str) -> Rows | None:
+    columns = {name.removeprefix(prefix): array for name, array in arrays.items() if name.startswith(prefix)}
+    return Rows(columns) if columns else None

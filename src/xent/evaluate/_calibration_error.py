@@ -1,0 +1,94 @@
+"""Errors of calibration, from the tables of a state."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+import numpy.typing as npt
+
+from xent.evaluate._hashing import BUCKETS
+from xent.evaluate._intervals import Estimate, around
+from xent.evaluate._numbers import Means
+from xent.evaluate._places import bin_of_cell
+from xent.evaluate._reliability import Bin, Table, smooth_error
+from xent.evaluate.totals import Totals
+
+Floats = npt.NDArray[np.float64]
+
+MOST_TABLES = 100
+"""A table of bins is kept for every class where there are at most so many."""
+
+
+@dataclass(frozen=True, slots=True)
+class Band:
+    """A bin of the reliability diagram, with the interval of the frequency."""
+
+    bin: Bin
+    frequency: Estimate
+
+
+@dataclass(frozen=True, slots=True)
+class CalibrationErrors:
+    """How far the probability of the predicted class is from how often it is right; and that of every class."""
+
+    equal_width: Estimate
+    """Expected calibration error over bins of equal width. It is above 0 by chance even for a calibrated model."""
+    equal_mass: float
+    """The same over as many bins of nearly equal weight."""
+    smooth: float
+    """Without bins: the smooth calibration error."""
+    classwise: float | None
+    """The mean over classes of their expected calibration errors; None beyond 4096 classes."""
+    bins: tuple[Band, ...]
+    """The reliability diagram of the predicted class."""
+    by_class: tuple[tuple[Bin, ...], ...]
+    """That of every class, where there are at most 100."""
+
+
+def calibration_errors(totals: Totals, means: Means) -> CalibrationErrors:
+    """From the cells of the confidence, and the bins of every class."""
+    n_bins = totals.spec.bins
+    cells = Table.of(*(totals.sums[f"cell_{name}"] for name in ("weight", "confidence", "hits")))
+    wide = cells.pooled(bin_of_cell(n_bins), n_bins)
+    drawn = [means.bootstrap.sums(_by_bucket(totals, name)) for name in ("weight", "confidence", "hits")]
+    classes = _class_tables(totals)
+    edges = np.linspace(0.0, 1.0, n_bins + 1)
+    return CalibrationErrors(
+        equal_width=_error(wide.error(), *drawn),
+        equal_mass=cells.pooled(cells.equal_mass(n_bins), n_bins).error(),
+        smooth=smooth_error(cells),
+        classwise=float(np.mean([table.error() for table in classes])) if classes else None,
+        bins=_bands(wide, edges, drawn[0], drawn[2]),
+        by_class=tuple(tuple(table.bins(edges)) for table in classes) if len(classes) <= MOST_TABLES else (),
+    )
+
+
+def _by_bucket(totals: Totals, name: str) -> Floats:
+    """[1024, bins] sums, rounded."""
+    return totals.sums[f"bucket_bin_{name}"].floats().reshape(BUCKETS, totals.spec.bins)
+
+
+def _error(value: float, weight: Floats, confidence: Floats, hits: Floats) -> Estimate:
+    """The error with its interval, from replicates [B, bins]."""
+    with np.errstate(divide="ignore", invalid="ignore"):
+        return around(value, np.abs(confidence - hits).sum(axis=1) / weight.sum(axis=1))
+
+
+def _bands(table: Table, edges: Floats, weight: Floats, hits: Floats) -> tuple[Band, ...]:
+    """The bins that hold a row, each with the interval of its frequency."""
+    with np.errstate(divide="ignore", invalid="ignore"):
+        drawn = hits / weight
+    held = [number for number, total in enumerate(table.weight) if total]
+    bins = table.bins(edges)
+    return tuple(Band(one, around(one.frequency, drawn[:, number])) for number, one in zip(held, bins, strict=True))
+
+
+def _class_tables(totals: Totals) -> list[Table]:
+    """A table of bins for every class."""
+    if not totals.spec.binned:
+        return []
+    n = totals.spec.bins
+    columns = [totals.sums[f"classwise_{name}"].fractions() for name in ("weight", "probability", "hits")]
+    starts = range(0, totals.spec.n_classes * n, n)
+    return [Table(*(column[start : start + n] for column in columns)) for start in starts]

@@ -1,0 +1,191 @@
+"""`xent.evaluate(...)`: predictions and truth in, the result out."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from typing import Any
+
+from xent._errors import ArgumentError
+from xent.evaluate._batch import Batch
+from xent.evaluate._columns import Columns
+from xent.evaluate._files import found_files, units_of
+from xent.evaluate._sources import (
+    array_batch,
+    file_batches,
+    frame_batches,
+    given_batches,
+    is_frame,
+    is_path,
+    layout_of,
+    paths_of,
+    peeked,
+    spec_for,
+)
+from xent.evaluate._spec import Kind, Spec
+from xent.evaluate.result import Evaluation, evaluation
+from xent.evaluate.totals import Totals
+
+
+def evaluate(
+    predictions: Any,
+    target: Any = None,
+    *,
+    kind: Kind | None = None,
+    columns: str | None = None,
+    classes: Sequence[str] = (),
+    weight: Any = None,
+    size: Any = None,
+    id: str | None = None,
+    by: str | None = None,
+    top_k: Sequence[int] = (),
+    bins: int = 15,
+    skip_unfit: bool = False,
+) -> Evaluation:
+    """Judge predicted probabilities against what came true.
+
+    The log loss ``Σ w·(−log p_target) / Σ w`` and what explains it: what calibration would remove, classes, groups, rows.
+
+    Args:
+        predictions: [N, C] in float16, float32 or float64, [N] scores of the second of two classes, or [N] log-probabilities
+            of the targets; or a path, several, a pattern or a folder; a data frame that hands itself over as Arrow; or an
+            iterable of ``(predictions, target)``, of ``(predictions, target, weight)``, or of mappings of these and `size`.
+        target: [N] class indices, -1 where a row does not count; the name of the column where predictions are a table.
+        kind: "probs", "logits", "log-probs" or "target-log-probs"; only a file that says so itself needs none.
+        columns: of a table, the prefix of the columns of predictions, their names with commas between, or one of lists.
+        classes: names of the classes, in the order of the columns, where those bring none.
+        weight: [N] or the name of a column: how much each row counts, finite and at least 0.
+        size: [N] or the name of a column: how many bytes each row predicts, for bits per byte.
+        id: the name of a column: what rows are called, and drawn by in the bootstrap.
+        by: the name of a column whose values are judged apart as well.
+        top_k: for which k > 1 a row is also right if its target is among the k greatest.
+        bins: bins of equal width in reliability diagrams; must divide 3600.
+        skip_unfit: leave out rows that hold NaN or are no distribution, and count them, instead of raising.
+
+    Returns:
+        An `Evaluation`: numbers in nats, and shares in [0, 1].
+
+    Raises:
+        DistributionError: predictions are not what they are declared to be; names the first row and what it holds.
+        LabelError: a label without a class; names the first row and its label.
+        ArgumentError: what cannot be read or does not belong together; holds rule, value and remedy.
+
+    Example:
+        Half sure and half right: nothing to gain from calibration, and as much to learn as there is.
+
+        >>> import numpy as np
+        >>> import xent
+        >>> result = xent.evaluate(np.array([0.5, 0.5, 0.9, 0.9]), np.array([0, 1, 1, 1]), kind="probs")
+        >>> print(f"{result.log_loss_nats.value:.4f} nats, accuracy {result.accuracy.value:.2f}")
+        0.3993 nats, accuracy 0.75
+
+    References:
+        Good, "Rational Decisions", 1952.
+    """
+    totals = totals_of(
+        predictions,
+        target,
+        Columns(None, kind, columns, tuple(classes), id=id, by=by),
+        weight=weight,
+        size=size,
+        options={"top_k": tuple(top_k), "bins": bins},
+        skip_unfit=skip_unfit,
+    )
+    return evaluation(totals)
+
+
+def totals_of(
+    predictions: Any,
+    target: Any,
+    columns: Columns,
+    *,
+    weight: Any = None,
+    size: Any = None,
+    options: dict[str, Any],
+    skip_unfit: bool = False,
+) -> Totals:
+    """The state after all rows."""
+    if is_path(predictions) or is_frame(predictions):
+        words = Columns(
+            _word(target, "target"),
+            columns.kind,
+            columns.predictions,
+            columns.classes,
+            _word(weight, "weight"),
+            _word(size, "size"),
+            columns.id,
+            columns.by,
+        )
+        spec, batches = _table(predictions, words, options)
+        return counted(spec, batches, skip_unfit=skip_unfit)
+    for name, value in (("columns", columns.predictions), ("id", columns.id), ("by", columns.by)):
+        if value is not None:
+            found = f"found {value!r} and {type(predictions).__name__}"
+            raise ArgumentError(f"{name}= names a column of a table", found, "Leave it out, or give a table.")
+    if columns.kind is None:
+        remedy = 'Say kind="probs", "logits", "log-probs" or "target-log-probs".'
+        raise ArgumentError("what predictions are must be declared", "kind is None", remedy)
+    first, batches = peeked(_untabled(predictions, target, columns.kind, weight, size))
+    return counted(spec_for(columns.kind, columns.classes, first, **options), batches, skip_unfit=skip_unfit)
+
+
+def _word(value: Any, name: str) -> str | None:
+    """The name of a column."""
+    if value is None or isinstance(value, str):
+        return value
+    found = f"found {type(value).__name__}"
+    raise ArgumentError(f"with a table {name}= is the name of a column", found, "Name it, or give the predictions as an array.")
+
+
+def _table(table: Any, columns: Columns, options: dict[str, Any]) -> tuple[Spec, Iterable[Batch]]:
+    """Files or a data frame."""
+    if is_path(table):
+        paths = paths_of(table)
+        layout = layout_of(paths, columns, **options)
+        return layout.spec, file_batches(units_of(paths), layout)
+    layout, batches = frame_batches(table, columns, **options)
+    return layout.spec, batches
+
+
+def _untabled(predictions: Any, target: Any, kind: Kind, weight: Any, size: Any) -> Iterator[Batch]:
+    """One array and its target, or batches one after the other."""
+    if target is None and kind != "target-log-probs":
+        return given_batches(kind, predictions)
+    if target is None and not hasattr(predictions, "__array__"):
+        return given_batches(kind, predictions)
+    return iter([array_batch(kind, predictions, target, 0, weight=weight, size=size)])
+
+
+def counted(
+    spec: Spec, batches: Iterable[Batch], *, skip_unfit: bool = False, watch: Callable[[int], None] = lambda rows: None
+) -> Totals:
+    """Count every batch; `watch` hears how many rows each had."""
+    totals = Totals(spec, skip_unfit=skip_unfit)
+    for batch in batches:
+        totals.update(batch)
+        watch(len(batch.target))
+    return totals
+
+
+def evaluate_files(
+    paths: Sequence[str],
+    columns: Columns,
+    watch: Callable[[int, int | None], None] = lambda done, total: None,
+    *,
+    top_k: Sequence[int] = (),
+    bins: int = 15,
+    skip_unfit: bool = False,
+) -> Totals:
+    """The state after all rows of files; `watch` hears how many are done, and of how many where all files say so."""
+    files = found_files(paths)
+    layout = layout_of(files, columns, top_k, bins)
+    units = units_of(files)
+    known = [unit.rows for unit in units if unit.rows is not None]
+    total = sum(known) if len(known) == len(units) else None
+    done = 0
+
+    def hear(rows: int) -> None:
+        nonlocal done
+        done += rows
+        watch(done, total)
+
+    return counted(layout.spec, file_batches(units, layout), skip_unfit=skip_unfit, watch=hear)

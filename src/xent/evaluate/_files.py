@@ -1,0 +1,199 @@
+"""Files of predictions, read a few rows at a time: Parquet, Arrow, CSV, JSON lines, NPY and NPZ."""
+
+from __future__ import annotations
+
+import glob
+from collections.abc import Callable, Generator, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+import pyarrow as pa
+import pyarrow.ipc as pa_ipc
+import pyarrow.parquet as pa_parquet
+
+from xent._errors import ArgumentError
+from xent.evaluate import _numpy_files, _text_files
+
+BATCH_NUMBERS = 1 << 22
+"""Numbers of predictions read at once: 16 MiB in float32."""
+LEAST_ROWS, MOST_ROWS = 256, 1 << 18
+
+
+@dataclass(frozen=True, slots=True)
+class Unit:
+    """Consecutive rows of a file: what is read, and what is done again where reading failed."""
+
+    source: int
+    """The number of the file among all."""
+    path: str
+    part: int | None = None
+    """The row group of a Parquet file; None for the whole of another."""
+    first: int = 0
+    rows: int | None = None
+    """How many there are, where the file says so."""
+
+
+@dataclass(frozen=True, slots=True)
+class Format:
+    """How files of one kind are read."""
+
+    schema: Callable[[str], pa.Schema]
+    batches: Callable[[Unit, Sequence[str], int], Iterator[pa.RecordBatch]]
+    units: Callable[[int, str], list[Unit]]
+
+
+def found_files(paths: Sequence[str]) -> list[str]:
+    """The files that paths, patterns and folders name: sorted within each, none twice.
+
+    Raises:
+        ArgumentError: a path leads nowhere, a folder holds no file of a known kind, or a file is of no known kind.
+    """
+    found: list[str] = []
+    for path in paths:
+        found += _expanded(path)
+    return list(dict.fromkeys(found))
+
+
+def _expanded(path: str) -> list[str]:
+    here = Path(path)
+    if here.is_dir():
+        inside = sorted(str(file) for file in here.rglob("*") if file.suffix.lower() in FORMATS and _shown(file, here))
+        if not inside:
+            raise ArgumentError("a folder must hold files of predictions", f"{path} holds none", f"Known are {_known()}.")
+        return inside
+    files = [path] if here.exists() else sorted(glob.glob(path, recursive=True))
+    if not files:
+        raise ArgumentError("predictions must be files that exist", f"there is nothing at {path}", "Check the path.")
+    for file in files:
+        format_of(file)
+    return files
+
+
+def _shown(file: Path, folder: Path) -> bool:
+    """A plain file that no part of whose path is hidden, as leftovers of writers are."""
+    return file.is_file() and not any(part.startswith((".", "_")) for part in file.relative_to(folder).parts)
+
+
+def _known() -> str:
+    return ", ".join(FORMATS)
+
+
+def format_of(path: str) -> Format:
+    """How to read a file, by its suffix."""
+    known = FORMATS.get(Path(path).suffix.lower())
+    if known is None or not Path(path).is_file():
+        found = f"{path} ends in {Path(path).suffix!r}" if known is None else f"{path} is no plain file"
+        raise ArgumentError(f"predictions must be {_known()}", found, "Convert or rename it.")
+    return known
+
+
+@contextmanager
+def reading(path: str) -> Generator[None]:
+    """Turn what a reader says of a file into an error that names it."""
+    try:
+        yield
+    except (pa.ArrowException, OSError, UnicodeDecodeError) as error:
+        found = f"{path} gives: {' '.join(str(error).split()).rstrip('.')}"
+        raise ArgumentError(f"a file must be readable as {Path(path).suffix.lower()}", found, "Repair or remove it.") from error
+
+
+def schema_of(path: str) -> pa.Schema:
+    """Names and types of the columns of a file."""
+    with reading(path):
+        return format_of(path).schema(path)
+
+
+def units_of(paths: Sequence[str]) -> list[Unit]:
+    """What is to be read, file by file."""
+    units: list[Unit] = []
+    for source, path in enumerate(paths):
+        with reading(path):
+            units += format_of(path).units(source, path)
+    return units
+
+
+def batches_of(unit: Unit, names: Sequence[str], n_classes: int) -> Iterator[tuple[int, pa.RecordBatch]]:
+    """Record batches of a unit with these columns, and the number of the first row of each in its file."""
+    size = min(max(BATCH_NUMBERS // max(n_classes, 1), LEAST_ROWS), MOST_ROWS)
+    first = unit.first
+    with reading(unit.path):
+        for batch in format_of(unit.path).batches(unit, names, size):
+            for start in range(0, batch.num_rows, size):
+                yield first + start, batch.slice(start, size)
+            first += batch.num_rows
+    if unit.rows is not None and first != unit.first + unit.rows:
+        found = f"{unit.path} has {first - unit.first} of {unit.rows}"
+        raise ArgumentError("a file must hold the rows it declares", found, "Was it cut, or changed while it was read?")
+
+
+def _parquet_schema(path: str) -> pa.Schema:
+    with _parquet(path) as file:
+        return file.schema_arrow
+
+
+def _parquet(path: str) -> pa_parquet.ParquetFile:
+    # Extension types are read as what they are stored as: none is loaded by a name that a file brings.
+    return pa_parquet.ParquetFile(path, arrow_extensions_enabled=False, memory_map=False, pre_buffer=False)
+
+
+def _parquet_units(source: int, path: str) -> list[Unit]:
+    with _parquet(path) as file:
+        counts = [file.metadata.row_group(part).num_rows for part in range(file.num_row_groups)]
+    starts = [sum(counts[:part]) for part in range(len(counts))]
+    return [Unit(source, path, part, first, rows) for part, (first, rows) in enumerate(zip(starts, counts, strict=True))]
+
+
+def _parquet_batches(unit: Unit, names: Sequence[str], size: int) -> Iterator[pa.RecordBatch]:
+    with _parquet(unit.path) as file:
+        groups = None if unit.part is None else [unit.part]
+        yield from file.iter_batches(size, row_groups=groups, columns=list(names))
+
+
+def _arrow_schema(path: str) -> pa.Schema:
+    with pa.memory_map(path) as source:
+        return _arrow_reader(source).schema
+
+
+def _arrow_reader(source: pa.NativeFile) -> pa_ipc.RecordBatchFileReader | pa_ipc.RecordBatchStreamReader:
+    """A file with a footer, or a stream without."""
+    start = source.read(6)
+    source.seek(0)
+    return pa_ipc.open_file(source) if start == b"ARROW1" else pa_ipc.open_stream(source)
+
+
+def _arrow_batches(unit: Unit, names: Sequence[str], size: int) -> Iterator[pa.RecordBatch]:
+    with pa.memory_map(unit.path) as source:
+        reader = _arrow_reader(source)
+        if isinstance(reader, pa_ipc.RecordBatchFileReader):
+            batches = (reader.get_batch(n) for n in range(reader.num_record_batches))
+        else:
+            batches = iter(reader)
+        for batch in batches:
+            batch.validate(full=True)
+            yield batch.select(list(names))
+
+
+def _whole(source: int, path: str) -> list[Unit]:
+    """A file that is read from its beginning to its end."""
+    return [Unit(source, path)]
+
+
+_ARROW = Format(_arrow_schema, _arrow_batches, _whole)
+
+
+def _plain(module: _text_files.Reader | _numpy_files.Reader) -> Format:
+    """A format whose reader knows paths alone."""
+    return Format(module.schema, lambda unit, names, size: module.batches(unit.path, names, size), _whole)
+
+
+FORMATS: dict[str, Format] = {
+    ".parquet": Format(_parquet_schema, _parquet_batches, _parquet_units),
+    ".arrow": _ARROW,
+    ".feather": _ARROW,
+    ".csv": _plain(_text_files.CSV),
+    ".jsonl": _plain(_text_files.JSON_LINES),
+    ".ndjson": _plain(_text_files.JSON_LINES),
+    ".npy": _plain(_numpy_files.NPY),
+    ".npz": _plain(_numpy_files.NPZ),
+}

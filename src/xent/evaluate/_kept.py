@@ -1,0 +1,64 @@
+"""Rows that are kept as they are: the most surprising ones, and a sample that no order of reading changes."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from xent.evaluate._hashing import Keys, mixed
+
+Floats = npt.NDArray[np.float64]
+Indices = npt.NDArray[np.int64]
+
+MOST_WORST = 100
+SAMPLE_ROWS, SAMPLE_BYTES = 1 << 16, 32 << 20
+"""So many rows are kept for what needs whole rows, such as fitting a temperature, or as many as fit."""
+
+
+def sample_size(n_classes: int) -> int:
+    """Rows of a sample."""
+    return max(1, min(SAMPLE_ROWS, SAMPLE_BYTES // (4 * max(n_classes, 1))))
+
+
+@dataclass(slots=True)
+class Rows:
+    """Columns of some rows, all of one length; sorted by the rule of who keeps them."""
+
+    columns: dict[str, npt.NDArray[Any]]
+
+    def __len__(self) -> int:
+        """How many rows."""
+        return len(next(iter(self.columns.values())))
+
+    def taken(self, index: Indices) -> Rows:
+        """Some of them, in that order."""
+        return Rows({name: column[index] for name, column in self.columns.items()})
+
+    def joined(self, other: Rows) -> Rows:
+        """These and others."""
+        return Rows({name: np.concatenate([column, other.columns[name]]) for name, column in self.columns.items()})
+
+
+def worst(rows: Rows) -> Rows:
+    """The rows of greatest loss; among equals the lesser key first."""
+    nats, key = rows.columns["nats"], rows.columns["key"]
+    if len(rows) > MOST_WORST:
+        least = np.partition(nats, len(nats) - MOST_WORST)[len(nats) - MOST_WORST]
+        rows = rows.taken(np.flatnonzero(nats >= least))
+        nats, key = rows.columns["nats"], rows.columns["key"]
+    return rows.taken(np.lexsort((rows.columns["row"], rows.columns["source"], key, -nats))[:MOST_WORST])
+
+
+def sampled(rows: Rows, most: int) -> Rows:
+    """The rows whose draw is least: the same rows whatever order they came in."""
+    draw = rows.columns["draw"]
+    order = np.lexsort((rows.columns["target"], rows.columns["nats"], draw))
+    return rows.taken(order[:most])
+
+
+def draws(keys: Keys) -> Keys:
+    """What decides who is in the sample; it says nothing of bucket and fold."""
+    return mixed(keys ^ np.uint64(0x5851F42D4C957F2D))

@@ -1,0 +1,102 @@
+"""Whether predicted probabilities happen as often as they say: tables of bins, and the errors computed from them."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from fractions import Fraction
+
+import numpy as np
+import numpy.typing as npt
+from scipy.ndimage import gaussian_filter1d
+
+from xent.evaluate._exact import ExactSums, ratio
+from xent.evaluate._places import FINE, bin_of_cell
+from xent.evaluate._spec import CELLS
+
+Floats = npt.NDArray[np.float64]
+Indices = npt.NDArray[np.int64]
+
+
+@dataclass(frozen=True, slots=True)
+class Bin:
+    """Rows whose probability lies between two edges: their weight, mean probability, and how often it came true."""
+
+    low: float
+    high: float
+    weight: float
+    confidence: float
+    frequency: float
+
+
+@dataclass(frozen=True, slots=True)
+class Table:
+    """Exact sums [bins] of weight, of probability, and of what came true."""
+
+    weight: list[Fraction]
+    confidence: list[Fraction]
+    hits: list[Fraction]
+
+    @classmethod
+    def of(cls, weight: ExactSums, confidence: ExactSums, hits: ExactSums) -> Table:
+        """As fractions."""
+        return cls(weight.fractions(), confidence.fractions(), hits.fractions())
+
+    def pooled(self, place: Indices, bins: int) -> Table:
+        """Bins together, each in the place that is named for it."""
+        whole = [[Fraction(0)] * bins for _ in range(3)]
+        for number, at in enumerate(place.tolist()):
+            for sums, column in zip(whole, (self.weight, self.confidence, self.hits), strict=True):
+                sums[at] += column[number]
+        return Table(*whole)
+
+    def error(self) -> float:
+        """The expected calibration error: ``Σ_b |Σ w·p − Σ w·y| / Σ w``."""
+        gaps = (abs(p - y) for p, y in zip(self.confidence, self.hits, strict=True))
+        return ratio(sum(gaps, Fraction(0)), sum(self.weight, Fraction(0)))
+
+    def bins(self, edges: Floats) -> list[Bin]:
+        """The bins that hold a row, between these edges."""
+        ends = zip(edges[:-1].tolist(), edges[1:].tolist(), strict=True)
+        rows = zip(ends, self.weight, self.confidence, self.hits, strict=True)
+        return [Bin(low, high, float(w), ratio(p, w), ratio(y, w)) for (low, high), w, p, y in rows if w]
+
+    def equal_mass(self, bins: int) -> Indices:
+        """For each bin the place among so many of nearly equal weight; neighbours stay together and none is parted."""
+        total = sum(self.weight, Fraction(0))
+        before, places = Fraction(0), list[int]()
+        for weight in self.weight:
+            middle = before + weight / 2
+            places.append(min(int(middle * bins / total), bins - 1) if total else 0)
+            before += weight
+        return np.array(places, np.int64)
+
+
+def smooth_error(cells: Table) -> float:
+    """The smooth calibration error: no bins, but a kernel as wide as the error itself.
+
+    The signed gaps are spread by a Gaussian, reflected at 0 and 1, and the size of what stays is summed; the width is the fixed
+    point at which that sum equals it. Błasiok and Nakkiran, "Smooth ECE", 2023.
+    """
+    total = sum(cells.weight, Fraction(0))
+    if not total:
+        return float("nan")
+    gaps = np.array([float((y - p) / total) for p, y in zip(cells.confidence, cells.hits, strict=True)])
+    line = np.bincount(bin_of_cell(CELLS), gaps, CELLS)
+
+    def left(width: float) -> float:
+        return float(np.abs(gaussian_filter1d(line, width * CELLS, mode="reflect", truncate=6.0)).sum())
+
+    low, high = 0.25 / CELLS, 1.0
+    if left(low) <= low:
+        return left(low)
+    while high - low > 1e-6:
+        middle = (low + high) / 2.0
+        low, high = (middle, high) if left(middle) > middle else (low, middle)
+    return (low + high) / 2.0
+
+
+def cell_edges() -> Floats:
+    """Edges of the cells of the confidence."""
+    inner = np.arange(1, CELLS) / CELLS
+    near = 2.0 ** (-np.arange(1, FINE) / 2.0) / CELLS
+    return np.concatenate([[0.0], near[::-1], inner, 1.0 - near, [1.0]])

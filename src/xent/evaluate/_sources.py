@@ -1,0 +1,142 @@
+"""What Python callers hold, as batches: files, data frames, arrays, tensors, or batches one after the other."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterable, Iterator, Sequence
+from itertools import chain
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+import pyarrow as pa
+
+from xent._errors import ArgumentError
+from xent.evaluate._arrow import batch_of, both_classes
+from xent.evaluate._batch import Batch
+from xent.evaluate._columns import Columns, Layout, laid_out
+from xent.evaluate._files import Unit, batches_of, found_files, schema_of
+from xent.evaluate._spec import Kind, Spec
+
+ROWS = 1 << 18
+
+
+def layout_of(paths: Sequence[str], columns: Columns, top_k: Sequence[int] = (), bins: int = 15) -> Layout:
+    """What the columns of the first file hold; all others must be laid out alike.
+
+    Raises:
+        ArgumentError: nothing is declared, or a file has other columns.
+    """
+    first, *others = paths
+    layout = laid_out(columns, schema_of(first), first, top_k, bins)
+    for path in others:
+        other = laid_out(columns, schema_of(path), path, top_k, bins)
+        if other != layout:
+            found = f"{path} has {_difference(layout, other)}"
+            raise ArgumentError("all files must have the same columns", found, f"{first} was read first.")
+    return layout
+
+
+def _difference(one: Layout, other: Layout) -> str:
+    """What another layout has or lacks."""
+    more, fewer = sorted(set(other.names) - set(one.names)), sorted(set(one.names) - set(other.names))
+    if more:
+        return f"{more[0]!r} besides"
+    return f"no {fewer[0]!r}" if fewer else "its columns in another order, or of other kinds"
+
+
+def file_batches(units: Iterable[Unit], layout: Layout) -> Iterator[Batch]:
+    """The rows of units, in their order."""
+    for unit in units:
+        for first, rows in batches_of(unit, layout.names, layout.spec.n_classes):
+            yield batch_of(rows, layout, source=unit.source, first=first, name=unit.path)
+
+
+def is_path(value: Any) -> bool:
+    """A path, or several."""
+    if isinstance(value, list | tuple):
+        return bool(value) and all(is_path(item) for item in value)
+    return isinstance(value, str | os.PathLike)
+
+
+def paths_of(value: Any) -> list[str]:
+    """The files that a path or several name."""
+    return found_files([os.fspath(item) for item in (value if isinstance(value, list | tuple) else [value])])
+
+
+def is_frame(value: Any) -> bool:
+    """A table that hands itself over as Arrow: of pyarrow, pandas, polars and others."""
+    return hasattr(value, "__arrow_c_stream__") or isinstance(value, pa.RecordBatch)
+
+
+def frame_batches(frame: Any, columns: Columns, top_k: Sequence[int], bins: int) -> tuple[Layout, Iterator[Batch]]:
+    """The rows of a data frame."""
+    if isinstance(frame, pa.RecordBatch):
+        frame = pa.Table.from_batches([frame])
+    reader = pa.RecordBatchReader.from_stream(frame)
+    layout = laid_out(columns, reader.schema, "the table", top_k, bins)
+    return layout, _numbered(reader, layout)
+
+
+def _numbered(batches: Iterable[pa.RecordBatch], layout: Layout) -> Iterator[Batch]:
+    first = 0
+    for rows in batches:
+        for start in range(0, rows.num_rows, ROWS):
+            part = rows.slice(start, ROWS)
+            yield batch_of(part.select(layout.names), layout, first=first)
+            first += part.num_rows
+
+
+def array_batch(kind: Kind, values: Any, target: Any, first: int, weight: Any = None, size: Any = None) -> Batch:
+    """Rows from arrays or tensors; one score a row becomes two classes."""
+    numbers = as_array(values)
+    if numbers.dtype.kind in "iub":
+        numbers = numbers.astype(np.float64)
+    if numbers.ndim == 1 and kind != "target-log-probs":
+        numbers = both_classes(numbers, kind)
+    known = np.zeros(len(numbers), np.int64) if target is None else _indices(as_array(target))
+    heavy, long = (None if value is None else as_array(value).astype(np.float64) for value in (weight, size))
+    return Batch(numbers, known, first=first, name="the arrays", weight=heavy, size=long)
+
+
+def as_array(value: Any) -> npt.NDArray[Any]:
+    """An array; a tensor is taken from its graph and device."""
+    if hasattr(value, "detach"):
+        value = value.detach().cpu()
+        value = value.float() if "bfloat16" in str(value.dtype) else value
+    return np.asarray(value)
+
+
+def _indices(target: npt.NDArray[Any]) -> npt.NDArray[np.int64]:
+    if target.dtype.kind not in "iub" or target.ndim != 1:
+        found = f"found {target.dtype} shaped {target.shape}"
+        remedy = "Map names to numbers first, in the order of the columns."
+        raise ArgumentError("with arrays the target must be whole numbers, one a row", found, remedy)
+    return target.astype(np.int64)
+
+
+def given_batches(kind: Kind, batches: Iterable[Any]) -> Iterator[Batch]:
+    """Batches as pairs of predictions and target, or as mappings with `weight` and `size` besides."""
+    first = 0
+    for item in batches:
+        parts = dict(item) if hasattr(item, "keys") else dict(zip(("predictions", "target", "weight"), item, strict=False))
+        values, target = parts.pop("predictions"), parts.pop("target", None)
+        batch = array_batch(kind, values, target, first, **parts)
+        first += len(batch.target)
+        yield batch
+
+
+def spec_for(kind: Kind, classes: Sequence[str], first: Batch, top_k: Sequence[int], bins: int) -> Spec:
+    """What arrays like the first batch hold; classes without names are called by their numbers."""
+    alone = kind == "target-log-probs"
+    n = 0 if alone else first.values.shape[1]
+    names = tuple(classes) or tuple(str(number) for number in range(n))
+    return Spec(kind, names, tuple(top_k), bins, weighted=first.weight is not None, sized=first.size is not None)
+
+
+def peeked(batches: Iterator[Batch]) -> tuple[Batch, Iterator[Batch]]:
+    """The first batch, and all of them."""
+    first = next(batches, None)
+    if first is None:
+        raise ArgumentError("there must be rows to judge", "there is no batch", "Give at least one.")
+    return first, chain([first], batches)

@@ -1,0 +1,60 @@
+"""Which exact sums a state holds, and over what."""
+
+from __future__ import annotations
+
+from xent._errors import ArgumentError
+from xent.evaluate._hashing import BUCKETS
+from xent.evaluate._places import CELL_COUNT, LOSS_BINS
+from xent.evaluate._spec import Spec
+
+MOST_GROUPS = 1000
+
+
+def sizes(spec: Spec) -> dict[str, int]:
+    """The number of sums under each name; those of groups grow with the groups."""
+    n = spec.n_classes
+    always = {
+        "bucket_weight": BUCKETS,
+        "bucket_nats": BUCKETS,
+        "infinite_weight": 1,
+        "square_weight": 1,
+        "square_nats": 1,
+        "loss_weight": LOSS_BINS,
+        "loss_nats": LOSS_BINS,
+    }
+    by_class = {f"class_{name}": n for name in ("weight", "nats", "square_nats", "brier", "hits", "predicted")}
+    of_classes = {
+        "bucket_brier": BUCKETS,
+        "bucket_entropy": BUCKETS,
+        "bucket_bin_weight": BUCKETS * spec.bins,
+        "bucket_bin_confidence": BUCKETS * spec.bins,
+        "bucket_bin_hits": BUCKETS * spec.bins,
+        "cell_weight": CELL_COUNT,
+        "cell_confidence": CELL_COUNT,
+        "cell_hits": CELL_COUNT,
+        **{f"bucket_top_{k}": BUCKETS for k in spec.top_k},
+        **by_class,
+    }
+    binned = {f"classwise_{name}": n * spec.bins for name in ("weight", "probability", "hits")}
+    sized = {"bucket_size": BUCKETS}
+    grouped = {f"group_{name}": 0 for name in GROUPED if n or name not in ("brier", "hits")}
+    return {
+        **always,
+        **(of_classes if n else {}),
+        **(binned if spec.binned else {}),
+        **(sized if spec.sized else {}),
+        **(grouped if spec.by is not None else {}),
+    }
+
+
+GROUPED = ("weight", "nats", "infinite", "square_weight", "weighted_square_nats", "square_weight_nats", "brier", "hits")
+"""What is summed for each value of a column: w, w·ℓ, w of infinite rows, w², w²·ℓ², w²·ℓ, w·Brier, w of right rows."""
+
+
+def group_names(one: tuple[str, ...], other: tuple[str, ...], column: str | None) -> tuple[str, ...]:
+    """The names of both, sorted; ArgumentError where they are too many."""
+    names = tuple(sorted({*one, *other}))
+    if len(names) > MOST_GROUPS:
+        found = f"{column!r} holds more"
+        raise ArgumentError(f"a column to judge by may hold {MOST_GROUPS} values", found, "Group them first.")
+    return names

@@ -1,0 +1,216 @@
+"""Tables of an evaluation: by class, by group, of the losses, and of the rows that surprised most."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+from fractions import Fraction
+
+import numpy as np
+import numpy.typing as npt
+
+from xent.evaluate._exact import ratio
+from xent.evaluate._intervals import LEVEL, Estimate
+from xent.evaluate._numbers import Means
+from xent.evaluate._places import loss_edges
+from xent.evaluate.totals import Totals
+
+Floats = npt.NDArray[np.float64]
+
+NORMAL = 1.959963984540054
+"""Ends of the middle 95 % of a normal distribution."""
+QUANTILES = (0.01, 0.05, 0.25, 0.5, 0.75, 0.95, 0.99)
+
+
+@dataclass(frozen=True, slots=True)
+class Brier:
+    """The Brier score in [0, 2], and Murphy's split of it over bins of every class, 1973; what bins hide is `within`."""
+
+    score: Estimate
+    reliability: float | None
+    """What a calibration of every class would remove."""
+    resolution: float | None
+    """How far the bins tell classes apart."""
+    uncertainty: float
+    """The score of naming the frequencies."""
+    within: float | None
+    """``score − (reliability − resolution + uncertainty)``: differences within a bin."""
+
+
+@dataclass(frozen=True, slots=True)
+class ClassRow:
+    """One class: rows that are it, and rows taken for it."""
+
+    name: str
+    weight: float
+    log_loss_nats: float
+    share_of_loss: float
+    brier: float
+    recall: float
+    precision: float
+    predicted_share: float
+    """The mean probability it was given, over all rows; NaN beyond 4096 classes."""
+    actual_share: float
+
+
+@dataclass(frozen=True, slots=True)
+class GroupRow:
+    """One value of the column to judge by."""
+
+    name: str
+    weight: float
+    log_loss_nats: Estimate
+    brier: float | None
+    accuracy: float | None
+
+
+@dataclass(frozen=True, slots=True)
+class LossBin:
+    """Rows whose loss lies between two edges, in nats, and what they add to the mean."""
+
+    low: float
+    high: float
+    weight: float
+    nats: float
+
+
+@dataclass(frozen=True, slots=True)
+class Losses:
+    """How the loss is spread over rows."""
+
+    quantiles: dict[float, float]
+    """The loss below which such a share of the weight lies, in nats, within 1.6 %."""
+    worst_share: float
+    """The share of the finite loss that the worst 1 % of the weight carries."""
+    bins: tuple[LossBin, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class SurprisingRow:
+    """A row of great loss."""
+
+    source: int
+    row: int
+    """Its number in the source, from 0."""
+    id: str
+    nats: float
+    target: int
+    predicted: int
+    confidence: float
+
+
+def brier(totals: Totals, means: Means) -> Brier:
+    """The score, and its parts where every class has bins."""
+    score, whole = means.mean("brier"), means.weight
+    shares = [ratio(weight, whole) for weight in totals.sums["class_weight"].fractions()]
+    uncertainty = math.fsum(share * (1.0 - share) for share in shares)
+    if not totals.spec.binned or not whole:
+        return Brier(score, None, None, uncertainty, None)
+    shape = (totals.spec.n_classes, totals.spec.bins)
+    columns = [totals.sums[f"classwise_{name}"].floats().reshape(shape) for name in ("weight", "probability", "hits")]
+    weight, probability, hits = columns
+    with np.errstate(divide="ignore", invalid="ignore"):
+        said, came = probability / weight, hits / weight
+        parts = weight / float(whole) * np.array([(said - came) ** 2, (came - np.array(shares)[:, None]) ** 2])
+    reliability, resolution = (math.fsum(part[weight > 0.0].tolist()) for part in parts)
+    return Brier(score, reliability, resolution, uncertainty, score.value - (reliability - resolution + uncertainty))
+
+
+def by_class(totals: Totals) -> tuple[ClassRow, ...]:
+    """A row for each class, in their order."""
+    if not totals.spec.n_classes:
+        return ()
+    names = ("weight", "nats", "brier", "hits", "predicted")
+    columns = [totals.sums[f"class_{name}"].fractions() for name in names]
+    whole, loss = sum(columns[0], Fraction(0)), sum(columns[1], Fraction(0))
+    infinite = bool(totals.sums["infinite_weight"].total())
+    given = _given(totals, whole)
+    return tuple(
+        ClassRow(
+            name=name,
+            weight=float(weight),
+            log_loss_nats=ratio(nats, weight),
+            share_of_loss=math.nan if infinite else ratio(nats, loss),
+            brier=ratio(score, weight),
+            recall=ratio(hits, weight),
+            precision=ratio(hits, predicted),
+            predicted_share=share,
+            actual_share=ratio(weight, whole),
+        )
+        for name, weight, nats, score, hits, predicted, share in zip(totals.spec.classes, *columns, given, strict=True)
+    )
+
+
+def _given(totals: Totals, whole: Fraction) -> list[float]:
+    """The mean probability of each class."""
+    if not totals.spec.binned:
+        return [math.nan] * totals.spec.n_classes
+    sums = totals.sums["classwise_probability"].fractions()
+    n = totals.spec.bins
+    return [ratio(sum(sums[start : start + n], Fraction(0)), whole) for start in range(0, len(sums), n)]
+
+
+def by_group(totals: Totals) -> tuple[GroupRow, ...]:
+    """A row for each group, in the order of their names."""
+    if totals.spec.by is None:
+        return ()
+    known = {name.removeprefix("group_"): sums.fractions() for name, sums in totals.sums.items() if name.startswith("group_")}
+    return tuple(_group(name, {key: sums[n] for key, sums in known.items()}) for n, name in enumerate(totals.groups))
+
+
+def _group(name: str, sums: dict[str, Fraction]) -> GroupRow:
+    weight = sums["weight"]
+    loss = Estimate(math.inf) if sums["infinite"] else _normal(sums)
+    of_classes = "brier" in sums
+    return GroupRow(
+        name=name,
+        weight=float(weight),
+        log_loss_nats=loss,
+        brier=ratio(sums["brier"], weight) if of_classes else None,
+        accuracy=ratio(sums["hits"], weight) if of_classes else None,
+    )
+
+
+def _normal(sums: dict[str, Fraction]) -> Estimate:
+    """The weighted mean of the loss with the interval that a normal distribution of its error gives."""
+    assert 0.0 < LEVEL < 1.0
+    weight = sums["weight"]
+    if not weight:
+        return Estimate(math.nan)
+    mean = sums["nats"] / weight
+    spread = sums["weighted_square_nats"] - 2 * mean * sums["square_weight_nats"] + mean * mean * sums["square_weight"]
+    half = NORMAL * math.sqrt(max(float(spread / weight**2), 0.0))
+    return Estimate(float(mean), float(mean) - half, float(mean) + half)
+
+
+def losses(totals: Totals) -> Losses:
+    """Quantiles, and what the worst rows carry."""
+    edges, weight = loss_edges(), totals.sums["loss_weight"].floats()
+    nats = totals.sums["loss_nats"].floats()
+    total = weight.sum()
+    with np.errstate(divide="ignore", invalid="ignore"):
+        below = np.cumsum(weight) / total
+        means = np.where(weight > 0.0, nats / weight, 0.0)
+    places = {q: int(np.searchsorted(below, q)) for q in QUANTILES} if total else {}
+    quantiles = {q: float(means[at]) if np.isfinite(edges[at + 1]) else math.inf for q, at in places.items()}
+    held = np.flatnonzero(weight)
+    bins = tuple(LossBin(float(edges[n]), float(edges[n + 1]), float(weight[n]), float(nats[n])) for n in held.tolist())
+    return Losses(quantiles, _worst_share(weight, nats, 0.01), bins)
+
+
+def _worst_share(weight: Floats, nats: Floats, share: float) -> float:
+    """What the worst share of the weight carries of the finite loss; within a bin rows count as alike."""
+    weight, nats = weight[::-1], nats[::-1]
+    wanted = share * weight.sum()
+    before = np.concatenate([[0.0], np.cumsum(weight)[:-1]])
+    with np.errstate(divide="ignore", invalid="ignore"):
+        taken = np.clip((wanted - before) / weight, 0.0, 1.0)
+        return float(np.where(weight > 0.0, taken * nats, 0.0).sum() / nats.sum())
+
+
+def surprising(totals: Totals) -> tuple[SurprisingRow, ...]:
+    """The rows of greatest loss, worst first."""
+    if totals.worst is None:
+        return ()
+    names = ("source", "row", "id", "nats", "target", "predicted", "confidence")
+    return tuple(SurprisingRow(*row) for row in zip(*(totals.worst.columns[name].tolist() for name in names), strict=True))

@@ -1,0 +1,137 @@
+"""The result of an evaluation: every number with its unit, as an object, as JSON, and as pictures."""
+
+from __future__ import annotations
+
+import json
+import math
+from dataclasses import asdict, dataclass
+from fractions import Fraction
+from typing import Any
+
+import numpy as np
+
+from xent.evaluate._calibration_error import CalibrationErrors, calibration_errors
+from xent.evaluate._exact import ratio
+from xent.evaluate._intervals import Estimate
+from xent.evaluate._numbers import LN2, Means
+from xent.evaluate._plain import plain
+from xent.evaluate._refinement import Refinement, refinement
+from xent.evaluate._tables import Brier, ClassRow, GroupRow, Losses, SurprisingRow, brier, by_class, by_group, losses, surprising
+from xent.evaluate.totals import Totals
+from xent.information import entropy
+
+
+@dataclass(frozen=True, slots=True)
+class Baselines:
+    """What guesses that look at no feature cost, and how much of it the model saves."""
+
+    uniform_nats: float
+    """ln C: every class alike."""
+    frequencies_nats: float
+    """The entropy of the classes, as frequent as they are here."""
+    skill: float
+    """``1 − log loss / entropy of the classes``; below 0 is worse than naming the frequencies."""
+
+
+@dataclass(frozen=True, slots=True)
+class Evaluation:
+    """How good predictions are; losses in nats unless the name says bits, shares in [0, 1]."""
+
+    kind: str
+    classes: tuple[str, ...]
+    rows: int
+    """Rows read."""
+    counted: int
+    """Rows that count: neither ignored nor unfit."""
+    ignored: int
+    unfit: int
+    infinite: int
+    """Rows whose target had probability 0; one of them makes the log loss infinite."""
+    weight: float
+    log_loss_nats: Estimate
+    log_loss_bits: Estimate
+    finite_log_loss_nats: float
+    """Over rows of finite loss."""
+    perplexity: Estimate
+    bits_per_byte: Estimate | None
+    brier: Brier | None
+    """``Σ_j (p_j − y_j)²`` a row, in [0, 2]; half of it is what is often reported for two classes."""
+    accuracy: Estimate | None
+    top_k: dict[int, Estimate]
+    entropy_nats: Estimate | None
+    """What the predictions say they do not know; where it is below the log loss they are too sure."""
+    baselines: Baselines | None
+    calibration: CalibrationErrors | None
+    refinement: Refinement | None
+    losses: Losses
+    by_class: tuple[ClassRow, ...]
+    confusion: tuple[tuple[int, int, int], ...] | None
+    """Target, prediction, rows; None where there are too many kinds of pair."""
+    group_column: str | None
+    by_group: tuple[GroupRow, ...]
+    surprising: tuple[SurprisingRow, ...]
+
+    def as_dict(self) -> dict[str, Any]:
+        """Everything in dicts, lists, strings and numbers."""
+        return asdict(self)
+
+    def to_json(self) -> str:
+        """Everything as JSON; what is not finite is written as null, "infinity" or "-infinity"."""
+        return json.dumps(plain(self.as_dict()), indent=2, ensure_ascii=False, allow_nan=False)
+
+
+def evaluation(totals: Totals) -> Evaluation:
+    """The means of a state."""
+    means, spec, counts = Means(totals), totals.spec, totals.counts
+    nats, of_classes = means.log_loss(), spec.n_classes > 0
+    counted = counts["rows"] - counts["ignored"] - counts["unfit"]
+    sample = totals.sample
+    return Evaluation(
+        kind=spec.kind,
+        classes=spec.classes,
+        rows=counts["rows"],
+        counted=counted,
+        ignored=counts["ignored"],
+        unfit=counts["unfit"],
+        infinite=counts["infinite"],
+        weight=float(means.weight),
+        log_loss_nats=nats,
+        log_loss_bits=nats.map(lambda value: value / LN2),
+        finite_log_loss_nats=means.finite_log_loss(),
+        perplexity=nats.map(_exponential),
+        bits_per_byte=means.bits_per_byte() if spec.sized else None,
+        brier=brier(totals, means) if of_classes else None,
+        accuracy=means.accuracy() if of_classes else None,
+        top_k={k: means.top(k) for k in spec.top_k},
+        entropy_nats=means.mean("entropy") if of_classes else None,
+        baselines=_baselines(totals, nats.value) if of_classes else None,
+        calibration=calibration_errors(totals, means) if of_classes else None,
+        refinement=refinement(spec, sample, means.finite_log_loss(), complete=len(sample) == counted) if sample else None,
+        losses=losses(totals),
+        by_class=by_class(totals),
+        confusion=_confusion(totals) if of_classes else None,
+        group_column=spec.by,
+        by_group=by_group(totals),
+        surprising=surprising(totals),
+    )
+
+
+def _exponential(nats: float) -> float:
+    """Perplexity; infinite beyond float64."""
+    return math.exp(nats) if nats < 709.0 else math.inf if nats == nats else math.nan
+
+
+def _baselines(totals: Totals, nats: float) -> Baselines:
+    weights = totals.sums["class_weight"].fractions()
+    whole = sum(weights, Fraction(0))
+    frequencies = np.array([ratio(weight, whole) for weight in weights])
+    known = float(entropy(frequencies)) if whole else math.nan
+    skill = 1.0 - nats / known if known > 0.0 else math.nan
+    return Baselines(math.log(totals.spec.n_classes), known, skill)
+
+
+def _confusion(totals: Totals) -> tuple[tuple[int, int, int], ...] | None:
+    if totals.confusion.full:
+        return None
+    pairs, n = totals.confusion.pairs, totals.spec.n_classes
+    return tuple(zip((pairs // n).tolist(), (pairs % n).tolist(), totals.confusion.counts.tolist(), strict=True))

@@ -1,0 +1,161 @@
+"""The one state of an evaluation: what was counted so far, of fixed size, in any order and on any number of machines."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+
+from xent._errors import ArgumentError
+from xent.evaluate import _bytes
+from xent.evaluate._batch import Batch, check, check_contradiction, unfit_error
+from xent.evaluate._confusion import Confusion
+from xent.evaluate._counting import Counting
+from xent.evaluate._exact import ExactSums
+from xent.evaluate._hashing import fingerprint
+from xent.evaluate._judge import judged, judged_targets
+from xent.evaluate._kept import Rows, sample_size, sampled, worst
+from xent.evaluate._spec import Spec
+from xent.evaluate._sums import group_names, sizes
+
+COUNTS = ("rows", "ignored", "infinite", "unfit")
+"""Rows seen; of these, without a label, of infinite loss, and left out because they are no predictions."""
+
+
+class Totals:
+    """Everything an evaluation needs to know of the rows it has seen; a commutative monoid.
+
+    ``Totals(spec)`` is its zero, `merge` its operation. Sums are integers, so neither order nor shards, threads or retries change
+    a bit; its size depends on classes and bins, never on rows. A mean exists only in `result`.
+
+    Args:
+        spec: what the predictions are and what is counted.
+        skip_unfit: leave rows that are no predictions out, and count them, instead of raising.
+
+    Example:
+        Two halves, merged, are the whole.
+
+        >>> import numpy as np
+        >>> from xent.evaluate import Batch, Spec, Totals
+        >>> spec = Spec("probs", ("no", "yes"))
+        >>> probs, target = np.array([[0.9, 0.1], [0.2, 0.8], [0.5, 0.5]]), np.array([0, 1, 1])
+        >>> whole = Totals(spec)
+        >>> whole.update(Batch(probs, target))
+        >>> first, rest = Totals(spec), Totals(spec)
+        >>> first.update(Batch(probs[:1], target[:1]))
+        >>> rest.update(Batch(probs[1:], target[1:], first=1))
+        >>> rest.merge(first)
+        >>> rest.to_bytes() == whole.to_bytes()
+        True
+    """
+
+    __slots__ = ("confusion", "counts", "groups", "print", "sample", "skip_unfit", "spec", "sums", "worst")
+
+    def __init__(self, spec: Spec, *, skip_unfit: bool = False) -> None:
+        """The state of no rows."""
+        self.spec, self.skip_unfit = spec, skip_unfit
+        self.counts = dict.fromkeys(COUNTS, 0)
+        self.print = 0
+        self.sums = {name: ExactSums(n) for name, n in sizes(spec).items()}
+        self.groups: tuple[str, ...] = ()
+        self.confusion = Confusion()
+        self.worst: Rows | None = None
+        self.sample: Rows | None = None
+
+    def update(self, batch: Batch) -> None:
+        """Count the rows of a batch; after an error nothing of it is counted.
+
+        Raises:
+            XentError: labels, weights or shapes that break a rule, or predictions that are not what they are declared to be;
+                names the first row.
+        """
+        check(self.spec, batch)
+        if not self.counts["rows"]:
+            check_contradiction(self.spec, batch)
+        if not len(batch.target):
+            return
+        self.merge(self._of(batch))
+
+    def _of(self, batch: Batch) -> Totals:
+        """The state of a batch alone."""
+        if self.spec.kind == "target-log-probs":
+            rows, binned = judged_targets(batch.values), None
+        else:
+            rows, binned = judged(self.spec, batch.values, batch.target, batch.weight)
+        unfit = rows.unfit & (batch.target >= 0)
+        if unfit.any() and not self.skip_unfit:
+            raise unfit_error(self.spec, batch, rows)
+        part = Totals(self.spec)
+        counting = Counting(self.spec, batch, rows, np.flatnonzero((batch.target >= 0) & ~unfit))
+        n = len(batch.target)
+        part.counts = {
+            "rows": n,
+            "ignored": int(np.count_nonzero(batch.target < 0)),
+            "infinite": counting.n_infinite,
+            "unfit": int(np.count_nonzero(unfit)),
+        }
+        part.print = fingerprint(counting.keys, counting.target)
+        part.groups = counting.groups
+        part.sums |= counting.sums()
+        if binned is not None:
+            part.sums |= {"classwise_probability": binned.probability, "classwise_weight": binned.weight}
+        part.confusion, part.worst = counting.confusion(), counting.worst()
+        part.sample = counting.sample(sample_size(self.spec.n_classes), self._last_draw())
+        return part
+
+    def _last_draw(self) -> int | None:
+        """The draw that a row must beat to enter the sample; None while there is room."""
+        if self.sample is None or len(self.sample) < sample_size(self.spec.n_classes):
+            return None
+        return int(self.sample.columns["draw"][-1])
+
+    def merge(self, other: Totals) -> None:
+        """Add what another state has seen; no row may have been seen by both.
+
+        Raises:
+            ArgumentError: the states count different things.
+        """
+        if self.spec != other.spec:
+            found = f"one has {self.spec} and the other {other.spec}"
+            raise ArgumentError("states merge if they count the same things", found, "Make both from one Spec.")
+        self._merge_groups(other)
+        self.counts = {name: self.counts[name] + other.counts[name] for name in COUNTS}
+        self.print = (self.print + other.print) % 2**64
+        for name, sums in self.sums.items():
+            if not name.startswith("group_"):
+                sums.merge(other.sums[name])
+        self.confusion = self.confusion.merged(other.confusion)
+        self.worst = _joined(self.worst, other.worst, worst)
+        self.sample = _joined(self.sample, other.sample, lambda rows: sampled(rows, sample_size(self.spec.n_classes)))
+
+    def _merge_groups(self, other: Totals) -> None:
+        """Bring the groups of both together, in the order of their names."""
+        names = group_names(self.groups, other.groups, self.spec.by)
+        place = {name: n for n, name in enumerate(names)}
+        for name in self.sums:
+            if name.startswith("group_"):
+                merged = ExactSums(len(names))
+                merged.merge(self.sums[name], np.array([place[group] for group in self.groups], np.int64))
+                merged.merge(other.sums[name], np.array([place[group] for group in other.groups], np.int64))
+                self.sums[name] = merged
+        self.groups = names
+
+    def to_bytes(self) -> bytes:
+        """The state in a format of its own, with a version and a checksum; equal states give equal bytes."""
+        return _bytes.packed(self)
+
+    @classmethod
+    def from_bytes(cls, data: bytes) -> Totals:
+        """The state that `to_bytes` wrote.
+
+        Raises:
+            ArgumentError: the bytes are no such state, are of another version, or were altered.
+        """
+        return _bytes.unpacked(data, cls)
+
+
+def _joined(one: Rows | None, other: Rows | None, rule: Any) -> Rows | None:
+    """The rows of both that the rule keeps."""
+    if one is None or other is None:
+        return one if other is None else other
+    return rule(one.joined(other))
