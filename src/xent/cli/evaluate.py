@@ -1,6 +1,5 @@
 """`xent evaluate`: judge predictions in files."""
 
-from collections.abc import Sequence
 from typing import TYPE_CHECKING, Annotated
 
 from cyclopts import Parameter
@@ -57,8 +56,9 @@ def evaluate(
     from xent.cli._judgement import print_evaluation, print_json, reading_rows
     from xent.evaluate import Columns, Comparison, evaluate_files, evaluation
 
-    given = ("probs", probs), ("logits", logits), ("log-probs", log_probs), ("target-log-probs", target_log_probs)
-    kind, chosen = _declared(given)
+    kinds: dict[Kind, str | None] = {"probs": probs, "logits": logits, "log-probs": log_probs}
+    kinds["target-log-probs"] = target_log_probs
+    kind, chosen = _declared(kinds)
     names = tuple(name.strip() for name in classes.split(",")) if classes else ()
     columns = Columns(target, kind, chosen, names, weights, bytes_, id_, by)
     if not predictions:
@@ -74,10 +74,10 @@ def evaluate(
         print_evaluation(result, comparison, predictions)
 
 
-def _declared(options: "Sequence[tuple[Kind, str | None]]") -> "tuple[Kind | None, str | None]":
+def _declared(kinds: "dict[Kind, str | None]") -> "tuple[Kind | None, str | None]":
     """The one kind that is declared, with its columns; none where the file is to say it."""
-    given = [(kind, columns) for kind, columns in options if columns is not None]
+    given: list[Kind] = [kind for kind, columns in kinds.items() if columns is not None]
     if len(given) > 1:
-        found = " and ".join(f"--{kind}" for kind, _ in given)
+        found = " and ".join(f"--{kind}" for kind in given)
         raise ArgumentError("predictions are of one kind", f"found {found}", "Keep the one that is true.")
-    return given[0] if given else (None, None)
+    return (given[0], kinds[given[0]]) if given else (None, None)
