@@ -144,7 +144,7 @@ def test_every_altered_byte_is_found(rows: Rows) -> None:
 
 @pytest.mark.parametrize("length", [0, 5, 30, 1000])
 def test_cut_bytes_are_refused(rows: Rows, length: int) -> None:
-    with pytest.raises(xent.ArgumentError, match="Totals.to_bytes"):
+    with pytest.raises(xent.ArgumentError, match=r"Totals\.to_bytes"):
         Totals.from_bytes(rows.totals().to_bytes()[:length])
 
 
