@@ -94,7 +94,10 @@ def reading(path: str) -> Generator[None]:
     try:
         yield
     except (pa.ArrowException, OSError, UnicodeDecodeError) as error:
-        found = f"{path} gives: {' '.join(str(error).split()).rstrip('.')}"
+        said = " ".join(str(error).split()).rstrip(".")
+        if "straddl" in said:
+            said = f"a line, or a cell in quotes, is longer than {_text_files.BLOCK_BYTES >> 20} MiB"
+        found = f"{path} gives: {said[:300]}"
         raise ArgumentError(f"a file must be readable as {Path(path).suffix.lower()}", found, "Repair or remove it.") from error
 
 
@@ -134,7 +137,9 @@ def _parquet_schema(path: str) -> pa.Schema:
 
 def _parquet(path: str) -> pa_parquet.ParquetFile:
     # Extension types are read as what they are stored as: none is loaded by a name that a file brings.
-    return pa_parquet.ParquetFile(path, arrow_extensions_enabled=False, memory_map=False, pre_buffer=False)
+    return pa_parquet.ParquetFile(
+        path, arrow_extensions_enabled=False, memory_map=False, pre_buffer=False, page_checksum_verification=True
+    )
 
 
 def _parquet_units(source: int, path: str) -> list[Unit]:
