@@ -68,6 +68,11 @@ def evaluate_files(
     engine = engine or Engine()
     files = found_files(paths)
     manifest = Manifest.of(files, layout_of(files, columns, top_k, bins), skip_unfit=skip_unfit)
+    return completed(manifest, engine, watch)
+
+
+def completed(manifest: Manifest, engine: Engine, watch: Watch = lambda done, total: None) -> Totals:
+    """The state after all units of a job."""
     progress = _Progress(manifest.rows, watch)
     if engine.name is None and engine.resume is None and not engine.allow_partial:
         totals = manifest.zero()
