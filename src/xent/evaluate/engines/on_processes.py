@@ -32,11 +32,12 @@ def _work(number: int) -> bytes:
 
 
 def states(manifest: Manifest, numbers: Sequence[int], workers: int | None, *, tolerant: bool) -> Iterator[tuple[int, bytes]]:
-    """States as they come."""
+    """States as they come. Units that were at work when a worker died are tried again one at a time, to find which it was."""
     attempts = dict.fromkeys(numbers, 0)
     while attempts:
+        fresh = [number for number, count in attempts.items() if count == 0]
         try:
-            yield from _round(manifest, attempts, workers, tolerant=tolerant)
+            yield from _round(manifest, attempts, fresh or list(attempts)[:1], workers if fresh else 1, tolerant=tolerant)
         except BrokenProcessPool:
             given_up = [number for number, count in attempts.items() if count >= ATTEMPTS]
             for number in given_up:
@@ -47,30 +48,33 @@ def states(manifest: Manifest, numbers: Sequence[int], workers: int | None, *, t
                 raise ArgumentError("a unit of work must be readable by a worker", found, remedy) from None
 
 
-def _round(manifest: Manifest, attempts: dict[int, int], workers: int | None, *, tolerant: bool) -> Iterator[tuple[int, bytes]]:
+def _round(
+    manifest: Manifest, attempts: dict[int, int], numbers: Sequence[int], workers: int | None, *, tolerant: bool
+) -> Iterator[tuple[int, bytes]]:
     """Work on one pool until all is done or a worker dies; what is done leaves `attempts`."""
-    count = min(workers or len(os.sched_getaffinity(0)), len(attempts))
+    count = min(workers or len(os.sched_getaffinity(0)), len(numbers))
     threads = max(1, get_num_threads() // count)
     context = multiprocessing.get_context("spawn")
     with ProcessPoolExecutor(count, context, initializer=_start, initargs=(manifest, threads)) as pool:
-        waiting = iter(sorted(attempts, key=lambda number: (attempts[number], number)))
-        running: dict[Future[bytes], int] = {}
+        waiting, running = iter(numbers), dict[Future[bytes], int]()
         try:
-            while True:
-                # No more than the workers hold: when one dies, only these have been tried.
-                for number in waiting:
-                    attempts[number] += 1
-                    running[pool.submit(_work, number)] = number
-                    if len(running) >= count:
-                        break
-                if not running:
-                    return
+            while _filled(pool, waiting, running, attempts, count):
                 for future in wait(running, return_when=FIRST_COMPLETED).done:
                     number = running[future]
                     yield from _finished(future, number, tolerant=tolerant)
                     del running[future], attempts[number]
         finally:
             pool.shutdown(wait=False, cancel_futures=True)
+
+
+def _filled(
+    pool: ProcessPoolExecutor, waiting: Iterator[int], running: dict[Future[bytes], int], attempts: dict[int, int], count: int
+) -> bool:
+    """Give the workers as many units as they hold, so that when one dies only these were at work; whether any runs."""
+    while len(running) < count and (number := next(waiting, None)) is not None:
+        attempts[number] += 1
+        running[pool.submit(_work, number)] = number
+    return bool(running)
 
 
 def _finished(future: Future[bytes], number: int, *, tolerant: bool) -> Iterator[tuple[int, bytes]]:
