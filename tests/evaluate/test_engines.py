@@ -96,7 +96,7 @@ def test_a_worker_that_is_killed_once_changes_no_bit(
 
 def test_a_unit_that_kills_every_worker_is_given_up(folder: Path, tmp_path: Path) -> None:
     faulty = Faulty.job(str(folder), 3, 1000, str(tmp_path))
-    with pytest.raises(xent.ArgumentError, match=r"part-1\.parquet, rows 350 to 699: 3 processes in turn died over it"):
+    with pytest.raises(xent.ArgumentError, match=r"part-1\.parquet, rows 0 to 349: 3 processes in turn died over it"):
         completed(faulty, Engine("local", 2))
 
 
