@@ -14,7 +14,7 @@ from xent._errors import MissingExtraError
 
 if TYPE_CHECKING:
     from xent.evaluate._batch import Batch
-    from xent.evaluate._call import evaluate
+    from xent.evaluate._call import count_table, evaluate
     from xent.evaluate._columns import Columns, metadata
     from xent.evaluate._comparison import Comparison, Difference
     from xent.evaluate._intervals import Estimate
@@ -34,6 +34,7 @@ __all__ = [
     "Kind",
     "Spec",
     "Totals",
+    "count_table",
     "evaluate",
     "evaluate_files",
     "evaluation",
@@ -51,6 +52,7 @@ _HOMES = {
     "Kind": "_spec",
     "Spec": "_spec",
     "Totals": "totals",
+    "count_table": "_call",
     "evaluate": "_call",
     "Engine": "engines.run",
     "evaluate_files": "engines.run",

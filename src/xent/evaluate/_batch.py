@@ -35,7 +35,7 @@ class Batch:
     Args:
         values: [N, C] predictions, or [N] log-probabilities of the targets, in float16, float32 or float64.
         target: [N] class indices; -1 for rows that do not count.
-        source: the number of the source, a file say, among all.
+        source: the number of the source, a file say, among all; -1 for a part of one, whose rows have no numbers of their own.
         first: the number of the first row in its source, from 0.
         name: what to call the source in messages.
         keys: [N] what decides how a row is drawn again; else source and row do.

@@ -164,3 +164,35 @@ def counted(
         totals.update(batch)
         watch(len(batch.target))
     return totals
+
+
+def count_table(table: Any, columns: Columns, *, top_k: Sequence[int] = (), bins: int = 15, skip_unfit: bool = False) -> Totals:
+    """The state of the rows of one table: what each worker of any engine gives, to be merged.
+
+    Args:
+        table: a data frame, or a record batch, that hands itself over as Arrow.
+        columns: what its columns hold. Name an `id`: rows of parts have no numbers of their own among all, and are drawn again in
+            the bootstrap by their ids.
+        top_k: as `evaluate`.
+        bins: as `evaluate`.
+        skip_unfit: as `evaluate`.
+
+    Returns:
+        `Totals`; ``to_bytes()`` sends it, ``merge`` adds it to others.
+
+    Raises:
+        XentError: as `evaluate`.
+
+    Example:
+        >>> import pyarrow as pa
+        >>> from xent.evaluate import Columns, count_table, evaluation
+        >>> table = pa.table({"p_no": [0.9, 0.2], "p_yes": [0.1, 0.8], "y": ["no", "no"], "id": [7, 8]})
+        >>> totals = count_table(table, Columns("y", "probs", "p_", id="id"))
+        >>> print(f"{evaluation(totals).log_loss_nats.value:.4f}")
+        0.8574
+
+    References:
+        docs/evaluate.md has it on Spark and Dask.
+    """
+    layout, batches = frame_batches(table, columns, top_k, bins, source=-1)
+    return counted(layout.spec, batches, skip_unfit=skip_unfit)

@@ -157,7 +157,7 @@ class Counting:
             "target": self.target[index],
             "weight": np.ones(n) if self.weight is None else self.weight[index],
             "source": np.full(n, self.batch.source, np.int64),
-            "row": self.batch.first + at,
+            "row": self.batch.first + at if self.batch.source >= 0 else np.full(n, -1),
         }
 
     def worst(self) -> Rows:
@@ -165,8 +165,9 @@ class Counting:
         nats = self.shown_nats
         most = MOST_WORST if len(nats) > MOST_WORST else len(nats)
         least = np.partition(nats, len(nats) - most)[len(nats) - most] if most else 0.0
-        columns = self._columns(np.flatnonzero(nats >= least))
-        at = columns["row"] - self.batch.first
+        index = np.flatnonzero(nats >= least)
+        columns = self._columns(index)
+        at = self.counted[index]
         unknown = self.spec.n_classes == 0
         columns["predicted"] = np.full(len(at), -1) if unknown else self.rows.predicted[at]
         columns["confidence"] = np.full(len(at), np.nan) if unknown else self.rows.confidence[at]

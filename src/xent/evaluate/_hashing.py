@@ -26,7 +26,7 @@ def mixed(values: Keys) -> Keys:
 
 def row_keys(source: int, first: int, count: int) -> Keys:
     """Keys of consecutive rows of a source: its number among the sources, and theirs in it, from 0."""
-    start = mixed(np.array([source], np.uint64))
+    start = mixed(np.array([source], np.int64).view(np.uint64))
     return mixed(start ^ np.arange(first, first + count, dtype=np.uint64))
 
 

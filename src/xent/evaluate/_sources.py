@@ -69,21 +69,23 @@ def is_frame(value: Any) -> bool:
     return hasattr(value, "__arrow_c_stream__") or isinstance(value, pa.RecordBatch)
 
 
-def frame_batches(frame: Any, columns: Columns, top_k: Sequence[int], bins: int) -> tuple[Layout, Iterator[Batch]]:
-    """The rows of a data frame."""
+def frame_batches(
+    frame: Any, columns: Columns, top_k: Sequence[int], bins: int, *, source: int = 0
+) -> tuple[Layout, Iterator[Batch]]:
+    """The rows of a data frame; source −1 for a part, whose rows have no numbers among all."""
     if isinstance(frame, pa.RecordBatch):
         frame = pa.Table.from_batches([frame])
     reader = pa.RecordBatchReader.from_stream(frame)
     layout = laid_out(columns, reader.schema, "the table", top_k, bins)
-    return layout, _numbered(reader, layout)
+    return layout, _numbered(reader, layout, source)
 
 
-def _numbered(batches: Iterable[pa.RecordBatch], layout: Layout) -> Iterator[Batch]:
+def _numbered(batches: Iterable[pa.RecordBatch], layout: Layout, source: int) -> Iterator[Batch]:
     first = 0
     for rows in batches:
         for start in range(0, rows.num_rows, ROWS):
             part = rows.slice(start, ROWS)
-            yield batch_of(part.select(layout.names), layout, first=first)
+            yield batch_of(part.select(layout.names), layout, source=source, first=first)
             first += part.num_rows
 
 
