@@ -52,15 +52,15 @@ def calibration_errors(totals: Totals, means: Means) -> CalibrationErrors:
     cells = Table.of(*(totals.sums[f"cell_{name}"] for name in ("weight", "confidence", "hits")))
     wide = cells.pooled(bin_of_cell(n_bins), n_bins)
     drawn = [means.bootstrap.sums(_by_bucket(totals, name)) for name in ("weight", "confidence", "hits")]
-    classes = _class_tables(totals)
+    classes = _class_sums(totals)
     edges = np.linspace(0.0, 1.0, n_bins + 1)
     return CalibrationErrors(
         equal_width=_error(wide.error(), *drawn),
         equal_mass=cells.pooled(cells.equal_mass(n_bins), n_bins).error(),
         smooth=smooth_error(cells),
-        classwise=float(np.mean([table.error() for table in classes])) if classes else None,
+        classwise=None if classes is None else _classwise(classes),
         bins=_bands(wide, edges, drawn[0], drawn[2]),
-        by_class=tuple(tuple(table.bins(edges)) for table in classes) if len(classes) <= MOST_TABLES else (),
+        by_class=_class_bins(classes, edges) if classes is not None and classes.shape[1] <= MOST_TABLES else (),
     )
 
 
@@ -84,11 +84,23 @@ def _bands(table: Table, edges: Floats, weight: Floats, hits: Floats) -> tuple[B
     return tuple(Band(one, around(one.frequency, drawn[:, number])) for number, one in zip(held, bins, strict=True))
 
 
-def _class_tables(totals: Totals) -> list[Table]:
-    """A table of bins for every class."""
+def _class_sums(totals: Totals) -> Floats | None:
+    """[3, C, bins] weight, probability and hits of every class, each rounded once."""
     if not totals.spec.binned:
-        return []
-    n = totals.spec.bins
-    columns = [totals.sums[f"classwise_{name}"].fractions() for name in ("weight", "probability", "hits")]
-    starts = range(0, totals.spec.n_classes * n, n)
-    return [Table(*(column[start : start + n] for column in columns)) for start in starts]
+        return None
+    shape = (totals.spec.n_classes, totals.spec.bins)
+    return np.stack([totals.sums[f"classwise_{name}"].floats().reshape(shape) for name in ("weight", "probability", "hits")])
+
+
+def _classwise(sums: Floats) -> float:
+    """The mean over classes of ``Σ_b |Σ w·p − Σ w·y| / Σ w``."""
+    weight, probability, hits = sums
+    with np.errstate(invalid="ignore"):
+        return float(np.mean(np.abs(probability - hits).sum(axis=1) / weight.sum(axis=1)))
+
+
+def _class_bins(sums: Floats, edges: Floats) -> tuple[tuple[Bin, ...], ...]:
+    """The bins of every class that hold a row."""
+    held = [[(n, *column) for n, column in enumerate(table.T.tolist()) if column[0]] for table in sums.transpose(1, 0, 2)]
+    ends = edges.tolist()
+    return tuple(tuple(Bin(ends[n], ends[n + 1], w, p / w, y / w) for n, w, p, y in rows) for rows in held)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from fractions import Fraction
 
 import numpy as np
@@ -120,8 +121,7 @@ class ExactSums:
     def floats(self) -> Floats:
         """The sums, each rounded once."""
         shift = LIMB_BITS * self.low - UNIT_BITS
-        scale = Fraction(2) ** shift
-        return np.array([_rounded(whole * scale) if whole else 0.0 for whole in self._integers()], np.float64)
+        return np.array([_scaled(whole, shift) for whole in self._integers()], np.float64)
 
     def total(self) -> Fraction:
         """The sum of all sums, exactly."""
@@ -131,6 +131,13 @@ class ExactSums:
         """The sums in units of their lowest place."""
         packed = self.limbs.astype("<u4")
         return [int.from_bytes(row.tobytes(), "little") for row in packed]
+
+
+def _scaled(whole: int, shift: int) -> float:
+    """``whole · 2^shift``, rounded once."""
+    if whole.bit_length() < 1000 and -960 < whole.bit_length() + shift < 1000:
+        return math.ldexp(whole, shift)
+    return _rounded(whole * Fraction(2) ** shift)
 
 
 def _rounded(value: Fraction) -> float:

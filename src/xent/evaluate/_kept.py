@@ -12,7 +12,7 @@ Floats = npt.NDArray[np.float64]
 Indices = npt.NDArray[np.int64]
 
 MOST_WORST = 100
-SAMPLE_ROWS, SAMPLE_BYTES = 1 << 16, 32 << 20
+SAMPLE_ROWS, SAMPLE_BYTES = 1 << 16, 16 << 20
 """So many rows are kept for what needs whole rows, such as fitting a temperature, or as many as fit."""
 
 

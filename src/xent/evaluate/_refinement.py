@@ -17,7 +17,7 @@ Floats = npt.NDArray[np.float64]
 
 LEAST_ROWS = 20
 """With fewer a temperature says more of chance than of the model."""
-CURVE = 2.0 ** (np.arange(-8, 9) / 4.0)
+CURVE = 2.0 ** (np.arange(-6, 7) / 4.0)
 """Temperatures of the curve, as multiples of the fitted one."""
 
 

@@ -6,7 +6,6 @@ that the variance ``Σ w·Var_p[x]``. Newton's steps, kept between ends where th
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
 
@@ -14,6 +13,7 @@ import numpy as np
 import numpy.typing as npt
 
 from xent.evaluate._normalise import normalised
+from xent.kernels.cpu.threads import for_each
 
 Floats = npt.NDArray[np.float64]
 Indices = npt.NDArray[np.int64]
@@ -40,23 +40,33 @@ class Scored:
 
     def nats(self, inverse: float) -> Floats:
         """The loss of each row at a temperature."""
-        losses = [_nats(scores, target, inverse) for scores, target, _ in self._blocks()]
-        return np.concatenate(losses) if losses else np.zeros(0)
+        losses = np.empty(len(self.target))
+
+        def work(rows: slice) -> None:
+            losses[rows] = _nats(self._scores(rows), self.target[rows], inverse)
+
+        for_each(work, self._blocks())
+        return losses
 
     def slopes(self, inverse: float) -> tuple[float, float]:
         """The first and the second derivative of the weighted sum of losses with respect to 1/T."""
-        slope = curvature = 0.0
-        for scores, target, weight in self._blocks():
-            first, second = _slopes(scores, target, inverse)
-            slope, curvature = slope + float(weight @ first), curvature + float(weight @ second)
+        found = np.empty((2, len(self.target)))
+
+        def work(rows: slice) -> None:
+            found[:, rows] = _slopes(self._scores(rows), self.target[rows], inverse)
+
+        for_each(work, self._blocks())
+        slope, curvature = (found @ self.weight).tolist()
         return slope, curvature
 
-    def _blocks(self) -> Iterator[tuple[Floats, Indices, Floats]]:
-        """Scores [C, n], targets and weights of a few rows at a time."""
+    def _blocks(self) -> list[slice]:
+        """A few rows at a time."""
         step = max(1, BLOCK // self.logits.shape[1])
-        for start in range(0, len(self.target), step):
-            rows = slice(start, start + step)
-            yield np.ascontiguousarray(self.logits[rows].T, np.float64), self.target[rows], self.weight[rows]
+        return [slice(start, start + step) for start in range(0, len(self.target), step)]
+
+    def _scores(self, rows: slice) -> Floats:
+        """[C, n]."""
+        return np.ascontiguousarray(self.logits[rows].T, np.float64)
 
 
 def _nats(scores: Floats, target: Indices, inverse: float) -> Floats:
