@@ -4,6 +4,7 @@ import json
 import time
 from collections.abc import Callable, Generator, Iterator, Sequence
 from contextlib import contextmanager
+from pathlib import Path
 
 from rich.box import SIMPLE_HEAD
 from rich.console import Console
@@ -69,6 +70,11 @@ def print_json(result: Evaluation, comparison: Comparison | None) -> None:
         )
     )
     PipeConsole(highlight=False).print(text, soft_wrap=True, markup=False, highlight=False)
+
+
+def print_written(report: Path, *, aside: bool) -> None:
+    """Where the report is; on stderr where stdout holds JSON."""
+    PipeConsole(stderr=aside, highlight=False).print(f"Wrote {report}", soft_wrap=True, markup=False)
 
 
 def print_evaluation(result: Evaluation, comparison: Comparison | None, sources: Sequence[str]) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterator
+from html import escape
 
 from xent.evaluate._intervals import Estimate
 from xent.evaluate._refinement import Refinement
@@ -77,3 +78,15 @@ def interval(estimate: Estimate) -> str:
 def percent(share: float) -> str:
     """``12.3 %``; nothing where it is unknown."""
     return f"{100 * share:.1f} %" if share == share else ""
+
+
+def summary_html(result: Evaluation) -> str:
+    """The summary as a piece of HTML without style or script; every text is escaped."""
+    count = f"{result.counted:,} rows" + (f", {len(result.classes):,} classes" if result.classes else "")
+    heads = "".join(f"<th>{escape(head)}</th>" for head in (count, "value", "95 % interval", "unit"))
+    lines = "".join(
+        "<tr>" + "".join(f"<td>{escape(text)}</td>" for text in (name, number(one.value), interval(one), unit)) + "</tr>"
+        for name, one, unit in headline(result)
+    )
+    words = "".join(f"<li>{escape(line)}</li>" for line in meaning(result))
+    return f"<table><thead><tr>{heads}</tr></thead><tbody>{lines}</tbody></table><ul>{words}</ul>"

@@ -1,6 +1,6 @@
-"""The pictures as Vega-Lite, by altair. Colours are variables of the page's style, so that light, dark and print need one picture.
+"""The pictures as Vega-Lite, by altair. Colours are variables of the page's style: light, dark and print need one picture.
 
-Data lie beside the pictures under the names in `DATASETS`; no name from data becomes part of an expression.
+Data lie beside the pictures, in sets of their own; no name from data becomes part of an expression.
 """
 
 from __future__ import annotations
@@ -48,29 +48,34 @@ CONFIG: Spec = {
 }
 
 
-def decomposition() -> Spec:
-    """Parts of the log loss beside the guesses."""
-    order = ["calibration", "refinement", "log loss", "guess"]
-    bars = alt.Chart().mark_bar(height=ROW - 8, cornerRadius=1).encode(color=_colours(order, [ORANGE, BLUE, BLUE, GREY], "part"))
-    return _bars("decomposition", bars, "nats per row")
+def decomposition(rows: int, parts: Sequence[str]) -> Spec:
+    """So many bars: these parts of the log loss, and the guesses."""
+    colours = {"refinement": BLUE, "calibration": ORANGE, "log loss": BLUE, "guess": GREY}
+    held = [part for part in colours if part in parts]
+    colour = _colours(held, [colours[part] for part in held], "part", legend=_legend([part for part in held if part != "guess"]))
+    return _bars("decomposition", rows, colour, "nats per row")
 
 
-def brier() -> Spec:
+def brier(rows: int) -> Spec:
     """Steps from the frequencies' score to the model's."""
-    order = {"whole": GREY, "less": BLUE, "more": ORANGE}
-    colour = _colours(list(order), list(order.values()), "part", legend=None)
-    return _bars("brier", alt.Chart().mark_bar(height=ROW - 8, cornerRadius=1).encode(color=colour), "Brier score")
+    kinds = {"raises the score": ORANGE, "lowers it": BLUE, "score": GREY}
+    colour = _colours(list(kinds), list(kinds.values()), "part", legend=_legend(list(kinds)[:2]))
+    return _bars("brier", rows, colour, "Brier score")
 
 
-def _bars(data: str, bars: alt.Chart, title: str) -> Spec:
-    """Horizontal bars from `low` to `high`, one line per `row`, in the order of the data."""
-    chart = bars.encode(
-        x=alt.X("low:Q", title=title),
-        x2="high",
-        y=alt.Y("row:N", sort=None, title=None, axis=_plain_axis()),
-        tooltip=[_tip("row:N", ""), _tip("part:N", "part"), _tip("size:Q", title, ".4f")],
+def _bars(data: str, rows: int, colour: alt.Color, title: str) -> Spec:
+    """Horizontal bars from `low` to `high`, one line per `row` in the order of the data, with their lengths at the end."""
+    y = alt.Y("row:N", sort=None, title=None, axis=_plain_axis())
+    tips = [_tip("row:N", "bar"), _tip("part:N", "part"), _tip("size:Q", title, ".4f")]
+    held = alt.Chart(alt.NamedData(data)).transform_calculate(size="datum.high - datum.low")
+    bars = held.mark_bar(height=ROW - 8, cornerRadius=1).encode(
+        x=alt.X("low:Q", title=title), x2="high", y=y, color=colour, tooltip=tips
     )
-    return _spec(chart.transform_calculate(size="datum.high - datum.low"), data, height=alt.Step(ROW))
+    ends = held.transform_aggregate(end="max(high)", start="min(low)", groupby=["row"])
+    ends = ends.transform_calculate(length="datum.end - datum.start").mark_text(align="left", dx=5, color=INK, fontSize=12)
+    texts = ends.encode(x="end:Q", y=y, text=alt.Text("length:Q", format=".4f"))
+    room = {"left": 0, "right": 44, "top": 5, "bottom": 5}
+    return _finished(alt.layer(bars, texts), height=rows * ROW) | {"padding": room}
 
 
 def reliability(*, classes: bool) -> Spec:
@@ -123,20 +128,27 @@ def confusion(names: Sequence[str]) -> Spec:
     """The matrix: what is right in one colour, mistakes in another, stronger the larger their share of the true class."""
     side = max(14, min(34, 420 // len(names)))
     held = alt.Chart(alt.NamedData("confusion"))
-    x = alt.X("said:N", sort=list(names), title="predicted", axis=alt.Axis(labelAngle=-45, labelLimit=90, domain=False, ticks=False))
+    x = alt.X(
+        "said:N", sort=list(names), title="predicted", axis=alt.Axis(labelAngle=-45, labelLimit=90, domain=False, ticks=False)
+    )
     y = alt.Y("true:N", sort=list(names), title="true class", axis=alt.Axis(labelLimit=90, domain=False, ticks=False))
-    tips = [_tip("true:N", "true"), _tip("said:N", "predicted"), _tip("rows:Q", "rows", ","), _tip("share:Q", "of the class", ".1%")]
+    tips = [
+        _tip("true:N", "true"),
+        _tip("said:N", "predicted"),
+        _tip("rows:Q", "rows", ","),
+        _tip("share:Q", "of the class", ".1%"),
+    ]
     colour = alt.condition("datum.right", alt.value(BLUE), alt.value(ORANGE))
     strength = alt.Opacity("share:Q", legend=None, scale=alt.Scale(type="sqrt", domain=[0, 1], range=[0.06, 1]))
     cells = held.mark_rect(stroke=PAPER, strokeWidth=1).encode(x=x, y=y, color=colour, opacity=strength, tooltip=tips)
     if len(names) > MOST_NUMBERED:
-        return _finished(alt.layer(cells), height=alt.Step(side))
+        return _finished(alt.layer(cells), height=len(names) * side)
     ink = alt.condition("datum.share > 0.4", alt.value(PAPER), alt.value(INK))
     counts = held.mark_text(fontSize=11).encode(x=x, y=y, text=alt.Text("rows:Q", format=",~s"), color=ink, tooltip=tips)
-    return _finished(alt.layer(cells, counts), height=alt.Step(side))
+    return _finished(alt.layer(cells, counts), height=len(names) * side)
 
 
-def mistakes() -> Spec:
+def mistakes(rows: int) -> Spec:
     """The most frequent mistakes as bars."""
     chart = alt.Chart().mark_bar(color=ORANGE, height=ROW - 10, cornerRadius=1)
     chart = chart.transform_calculate(pair="datum.true + ' → ' + datum.said").encode(
@@ -144,32 +156,40 @@ def mistakes() -> Spec:
         y=alt.Y("pair:N", sort="-x", title=None, axis=_plain_axis()),
         tooltip=[_tip("true:N", "true"), _tip("said:N", "predicted"), _tip("rows:Q", "rows", ",")],
     )
-    return _spec(chart, "mistakes", height=alt.Step(ROW - 2))
+    return _spec(chart, "mistakes", height=rows * (ROW - 2))
 
 
-def temperature(fitted: float) -> Spec:
+def temperature(fitted: float, low: float, high: float) -> Spec:
     """The loss against the temperature, with what was found, and 1, which changes nothing."""
-    x = alt.X("T:Q", title="temperature (logarithmic)", scale=alt.Scale(type="log"), axis=_powers())
+    scale = alt.Scale(type="log", domain=[min(low, 1.0), max(high, 1.0)], nice=False)
+    x = alt.X("T:Q", title="temperature (logarithmic)", scale=scale, axis=_powers())
     y = alt.Y("nats:Q", title="log loss (nats)", scale=alt.Scale(zero=False))
     tips = [_tip("T:Q", "temperature", ".3~g"), _tip("nats:Q", "nats", ".4f")]
     curve = alt.Chart(alt.NamedData("temperature")).encode(x=x, y=y, tooltip=tips)
     marks = alt.Chart(alt.InlineData(values=[{"T": 1, "what": "as predicted"}, {"T": fitted, "what": f"T = {fitted:.3g}"}]))
-    colour = _colours(["as predicted", f"T = {fitted:.3g}"], [GREY, ORANGE], "what")
-    rules = marks.mark_rule(strokeWidth=1.5, strokeDash=[4, 3]).encode(x=alt.X("T:Q"), color=colour)
+    colour = _colours(
+        ["as predicted", f"T = {fitted:.3g}"], [GREY, ORANGE], "what", legend=alt.Legend(symbolType="stroke", symbolDash=[4, 3])
+    )
+    rules = marks.mark_rule(strokeWidth=1.5, strokeDash=[4, 3]).encode(x=x, color=colour)
     line = curve.mark_line(color=BLUE, strokeWidth=1.5)
     return _finished(alt.layer(rules, line, curve.mark_point(color=BLUE, filled=True, size=25, opacity=1)), height=200)
 
 
-def groups() -> Spec:
+def groups(rows: int) -> Spec:
     """The loss of each group with its interval."""
     held = alt.Chart(alt.NamedData("groups"))
     y = alt.Y("group:N", sort=None, title=None, axis=_plain_axis())
-    tips = [_tip("group:N", "group"), _tip("nats:Q", "nats", ".4f"), _tip("low:Q", "95 % from", ".4f"), _tip("high:Q", "to", ".4f")]
+    tips = [
+        _tip("group:N", "group"),
+        _tip("nats:Q", "nats", ".4f"),
+        _tip("low:Q", "95 % from", ".4f"),
+        _tip("high:Q", "to", ".4f"),
+    ]
     nats = alt.Scale(zero=False)
     bars = held.mark_rule(color=BLUE, strokeWidth=3, opacity=0.4).encode(x=alt.X("low:Q", scale=nats), x2="high", y=y)
     points = held.mark_point(color=BLUE, filled=True, size=60, opacity=1)
     points = points.encode(x=alt.X("nats:Q", title="log loss (nats)", scale=nats), y=y, tooltip=tips)
-    return _finished(alt.layer(bars, points), height=alt.Step(ROW - 4))
+    return _finished(alt.layer(bars, points), height=rows * (ROW - 4))
 
 
 def _chosen(chart: alt.Chart, *, classes: bool) -> alt.Chart:
@@ -177,9 +197,14 @@ def _chosen(chart: alt.Chart, *, classes: bool) -> alt.Chart:
     return chart.transform_filter("datum.class == chosen" if classes else "datum.class == -1")
 
 
-def _selectable(chart: alt.LayerChart, *, classes: bool) -> alt.LayerChart:
+def _selectable(chart: Any, *, classes: bool) -> Any:
     """The chart with the signal that the page's selector sets."""
     return chart.add_params(alt.param(name="chosen", value=-1)) if classes else chart
+
+
+def _legend(values: Sequence[str]) -> alt.Legend:
+    """A legend of some of the kinds."""
+    return alt.Legend(values=list(values))
 
 
 def _plain_axis() -> alt.Axis:
@@ -189,7 +214,7 @@ def _plain_axis() -> alt.Axis:
 
 def _powers() -> alt.Axis:
     """Few labels of an axis of powers."""
-    return alt.Axis(format=".2~g", tickCount=6, labelOverlap=True)
+    return alt.Axis(format=".2~g", tickCount=6, labelOverlap=True, grid=False)
 
 
 def _unit_scale() -> alt.Scale:

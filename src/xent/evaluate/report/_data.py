@@ -49,8 +49,8 @@ def brier_steps(result: Evaluation) -> list[Part]:
     steps = {"resolution": -score.resolution, "reliability": score.reliability, "within bins": score.within}
     ends = np.cumsum([score.uncertainty, *steps.values()]).tolist()
     bars = zip(steps, pairwise(ends), strict=True)
-    moves = [Part(name, "less" if b < a else "more", min(a, b), max(a, b)) for name, (a, b) in bars]
-    whole = [Part("uncertainty", "whole", 0.0, score.uncertainty), Part("Brier score", "whole", 0.0, score.score.value)]
+    moves = [Part(name, "lowers it" if b < a else "raises the score", min(a, b), max(a, b)) for name, (a, b) in bars]
+    whole = [Part("uncertainty", "score", 0.0, score.uncertainty), Part("Brier score", "score", 0.0, score.score.value)]
     return [whole[0], *moves, whole[1]]
 
 
@@ -138,4 +138,6 @@ def temperature_curve(result: Evaluation) -> list[Row]:
 def group_rows(result: Evaluation, names: Sequence[str]) -> list[Row]:
     """The loss of each group, with its interval."""
     losses = [(name, row.log_loss_nats) for name, row in zip(names, result.by_group, strict=True)]
-    return [{"group": name, "nats": one.value, "low": one.low, "high": one.high} for name, one in losses if math.isfinite(one.value)]
+    return [
+        {"group": name, "nats": one.value, "low": one.low, "high": one.high} for name, one in losses if math.isfinite(one.value)
+    ]

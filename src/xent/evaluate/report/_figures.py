@@ -34,13 +34,16 @@ def _losses(result: Evaluation) -> Iterator[tuple[str, Figure]]:
     parts = data.decomposition(result)
     if len(parts) > 1:
         says = "Bars: " + ", ".join(f"{one.row}, {one.part}: {number(one.high - one.low)} nats" for one in parts)
-        rows = [part._asdict() for part in parts]
-        yield "decomposition", Figure(charts.decomposition(), {"decomposition": rows}, says, tables.of_parts(parts, "nats"))
+        chart, rows = (
+            charts.decomposition(len({part.row for part in parts}), [part.part for part in parts]),
+            [part._asdict() for part in parts],
+        )
+        yield "decomposition", Figure(chart, {"decomposition": rows}, says, tables.of_parts(parts, "nats"))
     steps = data.brier_steps(result)
     if steps:
         says = "Steps from the uncertainty of the classes to the Brier score of the model"
         rows = [step._asdict() for step in steps]
-        yield "brier", Figure(charts.brier(), {"brier": rows}, says, tables.of_parts(steps, "Brier score"))
+        yield "brier", Figure(charts.brier(len(steps)), {"brier": rows}, says, tables.of_parts(steps, "Brier score"))
     bins = data.loss_histogram(result)
     if bins:
         says = f"Histogram of the losses; the worst 1 % of rows carry {percent(result.losses.worst_share)} of the loss"
@@ -59,7 +62,7 @@ def _calibration(result: Evaluation) -> Iterator[tuple[str, Figure]]:
     curve, split = data.temperature_curve(result), result.refinement
     if curve and split is not None:
         says = f"Log loss against temperature; it is least at T = {split.temperature:.3g}"
-        chart = charts.temperature(split.temperature)
+        chart = charts.temperature(split.temperature, curve[0]["T"], curve[-1]["T"])
         yield "temperature", Figure(chart, {"temperature": curve}, says, tables.of_curve(curve))
 
 
@@ -73,7 +76,7 @@ def _confusion(result: Evaluation) -> Iterator[tuple[str, Figure]]:
         yield "confusion", Figure(charts.confusion(names), {"confusion": cells}, says, tables.of_pairs(pairs) if pairs else None)
     elif pairs:
         says = f"The {len(pairs)} most frequent mistakes"
-        yield "mistakes", Figure(charts.mistakes(), {"mistakes": pairs}, says, tables.of_pairs(pairs))
+        yield "mistakes", Figure(charts.mistakes(len(pairs)), {"mistakes": pairs}, says, tables.of_pairs(pairs))
 
 
 def _groups(result: Evaluation) -> Iterator[tuple[str, Figure]]:
@@ -81,4 +84,4 @@ def _groups(result: Evaluation) -> Iterator[tuple[str, Figure]]:
     rows = data.group_rows(result, labels([group.name for group in result.by_group]))
     if 1 < len(rows) <= 40:
         says = f"Log loss of each value of {shown(result.group_column)}, with intervals"
-        yield "groups", Figure(charts.groups(), {"groups": rows}, says, None)
+        yield "groups", Figure(charts.groups(len(rows)), {"groups": rows}, says, None)

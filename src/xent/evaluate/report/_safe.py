@@ -19,7 +19,7 @@ JOINERS = "\u200c\u200d"
 
 
 def shown(text: object) -> str:
-    r"""The text with what cannot be seen written out, cut where it is long: ``\u202e`` instead of a mark that turns text around."""
+    r"""The text, cut where it is long, with what cannot be seen written out: ``\u202e`` for a mark that turns text around."""
     letters = str(text)
     cut = letters if len(letters) <= LONGEST else letters[: LONGEST - 1] + "…"
     return "".join(_visible(letter) for letter in cut)

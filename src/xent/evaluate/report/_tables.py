@@ -191,5 +191,3 @@ def of_pairs(rows: Sequence[Row]) -> Table:
 def _some(count: int, most: int, what: str) -> str:
     """What a table leaves out."""
     return f"{most:,} of {count:,} {what} first" if count > most else ""
-
-

@@ -7,7 +7,8 @@ const options = {
 const views = {};
 
 async function draw(place) {
-  const spec = { ...page.charts[place.dataset.chart], description: place.dataset.says, datasets: page.datasets };
+  const chart = page.charts[place.dataset.chart];
+  const spec = { ...chart, description: place.dataset.says, datasets: { ...chart.datasets, ...page.datasets } };
   const drawn = await vegaEmbed(place, spec, options);
   views[place.dataset.chart] = drawn.view;
 }
