@@ -51,7 +51,8 @@ def losses(result: Evaluation) -> Figure:
     lows, widths = [row["low"] for row in bins], [row["high"] - row["low"] for row in bins]
     for name, colour in (("rows", BLUE), ("loss", ORANGE)):
         axes.bar(lows, [row[name] for row in bins], widths, align="edge", color=colour, alpha=0.6, label=f"of the {name}")
-    axes.set(xscale="log", xlabel="loss of a row (nats)", ylabel="share")
+    axes.set(xlabel="loss of a row (nats)", ylabel="share")
+    _logarithmic(axes, (1.0,))
     axes.legend(frameon=False)
     return figure
 
@@ -99,7 +100,8 @@ def temperature(result: Evaluation) -> Figure:
     axes.axvline(1.0, color=DARK, linestyle=":", label="as predicted")
     if split is not None:
         axes.axvline(split.temperature, color=ORANGE, linestyle="--", label=f"T = {split.temperature:.3g}")
-    axes.set(xscale="log", xlabel="temperature", ylabel="log loss (nats)")
+    axes.set(xlabel="temperature", ylabel="log loss (nats)")
+    _logarithmic(axes, (1.0, 2.0, 5.0))
     axes.legend(frameon=False)
     return figure
 
@@ -128,7 +130,18 @@ def _bars(axes: Axes, parts: list[data.Part], colours: dict[str, str]) -> None:
             axes.barh(places, widths, left=lows, color=colour, label=label, height=0.7)
     axes.set_yticks(range(len(rows)), rows)
     axes.invert_yaxis()
-    axes.legend(frameon=False, fontsize="small")
+    if axes.get_legend_handles_labels()[0]:
+        axes.legend(frameon=False, fontsize="small")
+
+
+def _logarithmic(axes: Axes, digits: tuple[float, ...]) -> None:
+    """A logarithmic x axis with plain numbers at these multiples of the powers of ten."""
+    from matplotlib.ticker import FormatStrFormatter, LogLocator, NullFormatter
+
+    axes.set_xscale("log")
+    axes.xaxis.set_major_locator(LogLocator(subs=digits))
+    axes.xaxis.set_major_formatter(FormatStrFormatter("%g"))
+    axes.xaxis.set_minor_formatter(NullFormatter())
 
 
 def _figure(rows: int, **options: Any) -> tuple[Figure, list[Axes]]:

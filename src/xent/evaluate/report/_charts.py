@@ -15,6 +15,8 @@ Spec = dict[str, Any]
 BLUE, ORANGE, GREY, INK, PAPER = "var(--blue)", "var(--orange)", "var(--grey)", "var(--ink)", "var(--paper)"
 ROW = 26
 """Pixels of a row of bars."""
+EXTENT = 34
+"""Pixels of axis labels, so that pictures under each other share their horizontal axis."""
 MOST_NUMBERED = 12
 """Classes up to which the cells of the matrix show their counts."""
 AUTOSIZE: Spec = {"type": "fit-x", "contains": "padding"}
@@ -81,7 +83,7 @@ def _bars(data: str, rows: int, colour: alt.Color, title: str) -> Spec:
 def reliability(*, classes: bool) -> Spec:
     """How often bins came true against what they said, with intervals, and the diagonal."""
     x = alt.X("said:Q", title="predicted probability", scale=_unit_scale())
-    y = alt.Y("came:Q", title="how often it came true", scale=_unit_scale())
+    y = alt.Y("came:Q", title="how often it came true", scale=_unit_scale(), axis=alt.Axis(minExtent=EXTENT))
     tips = [_tip("said:Q", "said", ".3f"), _tip("came:Q", "came true", ".3f"), _tip("share:Q", "share of rows", ".2%")]
     tips += [_tip("from:Q", "95 % from", ".3f"), _tip("to:Q", "95 % to", ".3f")]
     held = _chosen(alt.Chart(alt.NamedData("bins")), classes=classes)
@@ -99,7 +101,7 @@ def confidence(*, classes: bool) -> Spec:
     bars = held.mark_rect(color=GREY, stroke=PAPER, strokeWidth=1).encode(
         x=alt.X("low:Q", title="predicted probability", scale=_unit_scale()),
         x2="high",
-        y=alt.Y("share:Q", title="share of rows", axis=alt.Axis(format="%", tickCount=3)),
+        y=alt.Y("share:Q", title="share of rows", axis=alt.Axis(format="%", tickCount=3, minExtent=EXTENT)),
         y2=alt.datum(0),
         tooltip=[_tip("low:Q", "from", ".3f"), _tip("high:Q", "to", ".3f"), _tip("share:Q", "share of rows", ".2%")],
     )
@@ -126,7 +128,7 @@ def losses() -> Spec:
 
 def confusion(names: Sequence[str]) -> Spec:
     """The matrix: what is right in one colour, mistakes in another, stronger the larger their share of the true class."""
-    side = max(14, min(34, 420 // len(names)))
+    side = max(14, min(40, 420 // len(names)))
     held = alt.Chart(alt.NamedData("confusion"))
     x = alt.X(
         "said:N", sort=list(names), title="predicted", axis=alt.Axis(labelAngle=-45, labelLimit=90, domain=False, ticks=False)

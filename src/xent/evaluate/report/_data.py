@@ -38,7 +38,7 @@ def decomposition(result: Evaluation) -> list[Part]:
     if result.baselines is not None:
         known, alike = result.baselines.frequencies_nats, result.baselines.uniform_nats
         parts += [Part("class frequencies", "guess", 0.0, known), Part("all classes alike", "guess", 0.0, alike)]
-    return [part for part in parts if math.isfinite(part.high)]
+    return [part for part in parts if math.isfinite(part.high)] if math.isfinite(nats) else []
 
 
 def brier_steps(result: Evaluation) -> list[Part]:
@@ -88,7 +88,7 @@ def loss_histogram(result: Evaluation) -> list[Row]:
     if not held:
         return []
     top = math.log2(held[-1].high)
-    bottom = max(math.log2(max(held[0].low, 2.0**-40)), top - LEAST_BITS)
+    bottom = min(max(math.log2(max(held[0].low, 2.0**-40)), top - LEAST_BITS), top - 1.0)
     step = next(s for s in (0.125, 0.25, 0.5, 1.0) if (top - bottom) / s <= MOST_LOSS_BINS)
     first = math.floor(bottom / step)
     count = math.ceil(top / step) - first
