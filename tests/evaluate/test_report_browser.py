@@ -1,6 +1,7 @@
 """The report in a browser: it draws, it answers, and it neither loads, evaluates nor executes what it should not."""
 
 import shutil
+from itertools import pairwise
 
 import pytest
 
@@ -155,7 +156,7 @@ def test_headings_are_in_order_and_charts_have_a_description(opened):
     page = opened("ten")
     levels = page.evaluate("[...document.querySelectorAll('h1,h2,h3')].map(h => Number(h.tagName[1]))")
     assert levels[0] == 1
-    assert all(after - before <= 1 for before, after in zip(levels, levels[1:], strict=False))
+    assert all(after - before <= 1 for before, after in pairwise(levels))
     said = page.evaluate(
         "[...document.querySelectorAll('[data-chart] svg.marks')].map(s => s.closest('[aria-label]')?.ariaLabel ?? '')"
     )

@@ -87,7 +87,8 @@ def _written(page: dict[str, Any]) -> str:
     """The page with its style and script, and the policy that allows these alone."""
     style, code = _style(), script()
     allowed = policy([code], [style])
-    return _template().render(page, policy=Markup(allowed), style=Markup(style), script=Markup(code))
+    text = _template().render(page, policy=Markup(allowed), style=Markup(style), script=Markup(code))
+    return text.strip() + "\n"
 
 
 @cache
