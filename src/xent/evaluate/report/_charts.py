@@ -141,12 +141,14 @@ def confusion(names: Sequence[str]) -> Spec:
         _tip("share:Q", "of the class", ".1%"),
     ]
     colour = alt.condition("datum.right", alt.value(BLUE), alt.value(ORANGE))
-    strength = alt.Opacity("share:Q", legend=None, scale=alt.Scale(type="sqrt", domain=[0, 1], range=[0.06, 1]))
+    # Counts stay readable on a cell of half its colour, in light and in dark.
+    strongest = 1.0 if len(names) > MOST_NUMBERED else 0.55
+    strength = alt.Opacity("share:Q", legend=None, scale=alt.Scale(type="sqrt", domain=[0, 1], range=[0.04, strongest]))
     cells = held.mark_rect(stroke=PAPER, strokeWidth=1).encode(x=x, y=y, color=colour, opacity=strength, tooltip=tips)
     if len(names) > MOST_NUMBERED:
         return _finished(alt.layer(cells), height=len(names) * side)
-    ink = alt.condition("datum.share > 0.4", alt.value(PAPER), alt.value(INK))
-    counts = held.mark_text(fontSize=11).encode(x=x, y=y, text=alt.Text("rows:Q", format=",~s"), color=ink, tooltip=tips)
+    text = alt.Text("rows:Q", format=".3~s")
+    counts = held.mark_text(fontSize=11, color=INK).encode(x=x, y=y, text=text, tooltip=tips)
     return _finished(alt.layer(cells, counts), height=len(names) * side)
 
 
@@ -170,7 +172,7 @@ def temperature(fitted: float, low: float, high: float) -> Spec:
     curve = alt.Chart(alt.NamedData("temperature")).encode(x=x, y=y, tooltip=tips)
     marks = alt.Chart(alt.InlineData(values=[{"T": 1, "what": "as predicted"}, {"T": fitted, "what": f"T = {fitted:.3g}"}]))
     colour = _colours(
-        ["as predicted", f"T = {fitted:.3g}"], [GREY, ORANGE], "what", legend=alt.Legend(symbolType="stroke", symbolDash=[4, 3])
+        ["as predicted", f"T = {fitted:.3g}"], [INK, ORANGE], "what", legend=alt.Legend(symbolType="stroke", symbolDash=[4, 3])
     )
     rules = marks.mark_rule(strokeWidth=1.5, strokeDash=[4, 3]).encode(x=x, color=colour)
     line = curve.mark_line(color=BLUE, strokeWidth=1.5)
