@@ -5,7 +5,7 @@ from itertools import pairwise
 
 import pytest
 
-from tests.evaluate.conftest import HOSTILE
+from tests.evaluate.report.conftest import HOSTILE
 from xent.evaluate.report._safe import shown
 
 playwright = pytest.importorskip("playwright.sync_api", reason="playwright is not installed: pip install playwright")

@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 import xent
-from tests.evaluate.conftest import judged
+from tests.evaluate.report.conftest import judged
 from xent.evaluate import evaluation
 
 PLOTS = ("plot_reliability", "plot_losses", "plot_confusion", "plot_temperature", "plot_decomposition")

@@ -9,7 +9,7 @@ from html.parser import HTMLParser
 import pytest
 
 import xent
-from tests.evaluate.conftest import HOSTILE
+from tests.evaluate.report.conftest import HOSTILE
 from xent.evaluate._words import meaning
 from xent.evaluate.report._safe import json_text, labels, shown
 
