@@ -1,6 +1,6 @@
 """`xent evaluate`: judge predictions in files."""
 
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Literal
 
 from cyclopts import Parameter
 
@@ -51,13 +51,18 @@ def evaluate(
     bins: Annotated[int, Parameter(help="Bins of equal width in reliability tables.")] = 15,
     skip_unfit: Annotated[bool, Parameter(negative="", help="Leave out and count rows that are no predictions.")] = False,
     out: Annotated[str | None, Parameter(metavar="PATH", help="Write the report to this HTML file.")] = None,
+    engine: Annotated[Literal["local", "ray"] | None, Parameter(help="Processes of this machine, or a Ray cluster.")] = None,
+    workers: Annotated[int | None, Parameter(help="Processes of --engine local.")] = None,
+    address: Annotated[str | None, Parameter(help="Of the Ray cluster; else one is started here.")] = None,
+    resume: Annotated[str | None, Parameter(metavar="DIR", help="Keep finished units here, and go on from them.")] = None,
+    allow_partial: Annotated[bool, Parameter(negative="", help="Give a result although units of work failed.")] = False,
     json: Annotated[bool, Parameter(negative="", help="Print everything as JSON.")] = False,
 ) -> None:
     """Read, count, print; `HELP` is the manual."""
     require("learn", "data", *(["report"] if out is not None else []))
     from xent.cli._judgement import print_evaluation, print_json, print_written, reading_rows
     from xent.cli._report import check_report, write_report
-    from xent.evaluate import Columns, Comparison, evaluate_files, evaluation
+    from xent.evaluate import Columns, Comparison, Engine, evaluate_files, evaluation
 
     kinds: dict[Kind, str | None] = {"probs": probs, "logits": logits, "log-probs": log_probs}
     kinds["target-log-probs"] = target_log_probs
@@ -67,9 +72,14 @@ def evaluate(
     if not predictions:
         raise ArgumentError("predictions must be named", "no file is given", "Try: xent evaluate out/predictions.parquet")
     report = check_report(out) if out is not None else None
+    folders = (resume, None if resume is None else f"{resume}/against")
+    engines = [Engine(engine, workers, address, folder, allow_partial) for folder in folders]
     with reading_rows() as watch:
         sources = [list(predictions), *([[against]] if against is not None else [])]
-        totals = [evaluate_files(paths, columns, watch, top_k=top_k, bins=bins, skip_unfit=skip_unfit) for paths in sources]
+        totals = [
+            evaluate_files(paths, columns, watch, engine=engines[n], top_k=top_k, bins=bins, skip_unfit=skip_unfit)
+            for n, paths in enumerate(sources)
+        ]
     comparison = Comparison.of(*totals) if against is not None else None
     result = evaluation(totals[0])
     if report is not None:

@@ -14,11 +14,12 @@ from xent._errors import MissingExtraError
 
 if TYPE_CHECKING:
     from xent.evaluate._batch import Batch
-    from xent.evaluate._call import evaluate, evaluate_files
+    from xent.evaluate._call import evaluate
     from xent.evaluate._columns import Columns, metadata
     from xent.evaluate._comparison import Comparison, Difference
     from xent.evaluate._intervals import Estimate
     from xent.evaluate._spec import Kind, Spec
+    from xent.evaluate.engines.run import Engine, evaluate_files
     from xent.evaluate.result import Evaluation, evaluation
     from xent.evaluate.totals import Totals
 
@@ -27,6 +28,7 @@ __all__ = [
     "Columns",
     "Comparison",
     "Difference",
+    "Engine",
     "Estimate",
     "Evaluation",
     "Kind",
@@ -50,7 +52,8 @@ _HOMES = {
     "Spec": "_spec",
     "Totals": "totals",
     "evaluate": "_call",
-    "evaluate_files": "_call",
+    "Engine": "engines.run",
+    "evaluate_files": "engines.run",
     "evaluation": "result",
     "metadata": "_columns",
 }

@@ -25,6 +25,7 @@ def batch_of(rows: pa.RecordBatch, layout: Layout, *, source: int = 0, first: in
         XentError: a cell that is missing or of no use; names column, row and value.
     """
     place = _Place(name, first)
+    rows = _plain(rows)
     values = _predictions(rows, layout, place)
     return Batch(
         values=values,
@@ -38,6 +39,21 @@ def batch_of(rows: pa.RecordBatch, layout: Layout, *, source: int = 0, first: in
         size=_amounts(rows, layout.size, place),
         group=None if layout.by is None else _texts(rows.column(layout.by)),
     )
+
+
+def _plain(rows: pa.RecordBatch) -> pa.RecordBatch:
+    """The same with every text of one type, dictionaries written out, and extension types as what they are stored as."""
+    for number, field in enumerate(rows.schema):
+        column = rows.column(number)
+        if isinstance(field.type, pa.BaseExtensionType):
+            column = column.storage
+        if pa.types.is_dictionary(column.type):
+            column = column.dictionary_decode()
+        if pa.types.is_large_string(column.type) or pa.types.is_string_view(column.type):
+            column = column.cast(pa.string())
+        if column.type != field.type:
+            rows = rows.set_column(number, field.name, column)
+    return rows
 
 
 class _Place:
@@ -143,8 +159,6 @@ def _target(rows: pa.RecordBatch, layout: Layout, place: _Place) -> Indices:
         return np.zeros(rows.num_rows, np.int64)
     name = layout.target or ""
     column = rows.column(name)
-    if pa.types.is_dictionary(column.type):
-        column = column.dictionary_decode()
     known = _known(column.type, layout.spec.classes, name, place)
     if known.type == pa.float64():
         column = column.cast(known.type, safe=False)
@@ -166,8 +180,8 @@ def _numbered(classes: tuple[str, ...]) -> bool:
 
 def _known(kind: pa.DataType, classes: tuple[str, ...], name: str, place: _Place) -> pa.Array:
     """The classes as values of the target's type: by their names, or by their places where names are no integers."""
-    if pa.types.is_string(kind) or pa.types.is_large_string(kind) or pa.types.is_null(kind):
-        return pa.array(classes, pa.string() if pa.types.is_null(kind) else kind)
+    if pa.types.is_string(kind) or pa.types.is_null(kind):
+        return pa.array(classes, pa.string())
     if pa.types.is_boolean(kind):
         return _booleans(classes)
     if pa.types.is_integer(kind) or pa.types.is_floating(kind):
@@ -203,8 +217,6 @@ def _strange_label(value: Any, layout: Layout, place: str, count: int) -> LabelE
 
 def _texts(column: pa.Array) -> list[str]:
     """Values as text; nothing for what is missing."""
-    if pa.types.is_dictionary(column.type):
-        column = column.dictionary_decode()
     if pa.types.is_string(column.type):
         return column.fill_null("").to_pylist()
     return ["" if value is None else str(value) for value in column.to_pylist()]
@@ -212,8 +224,6 @@ def _texts(column: pa.Array) -> list[str]:
 
 def _keys(column: pa.Array, name: str, place: _Place) -> Keys:
     """What decides how a row is drawn: its id."""
-    if pa.types.is_dictionary(column.type):
-        column = column.dictionary_decode()
     if column.null_count:
         row = int(np.argmax(column.is_null().to_numpy(zero_copy_only=False)))
         raise ArgumentError("every row needs an id", f"{place.of(row)} has none in {name!r}", "Fill it, or leave --id out.")

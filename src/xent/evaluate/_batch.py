@@ -19,11 +19,12 @@ Indices = npt.NDArray[np.int64]
 
 MOST_WEIGHT = 1e100
 """Larger weights, times a loss, could leave float64."""
+MEND = "Mend or remove these rows; skip_unfit leaves them out and counts them."
 LOOKS = {
     "probs": "Are these logits, or log-probabilities? Say so.",
     "log-probs": "Are these logits, or probabilities? Say so.",
     "target-log-probs": "Are these probabilities? Take their logarithm.",
-    "logits": "Mend or remove these rows.",
+    "logits": MEND,
 }
 
 
@@ -134,7 +135,8 @@ def unfit_error(spec: Spec, batch: Batch, judged: Judged) -> DistributionError:
         rule, found = "log-probabilities must be at most 0", f"{batch.place(row)} holds {values[0]:.6g}"
     else:
         rule, found = _sum_of(spec, batch, row, values)
-    return DistributionError(rule, f"{found} ({count} such rows)", LOOKS[spec.kind])
+    remedy = MEND if np.isnan(values).any() else LOOKS[spec.kind]
+    return DistributionError(rule, f"{found} ({count} such rows)", remedy)
 
 
 def _sum_of(spec: Spec, batch: Batch, row: int, values: Floats) -> tuple[str, str]:

@@ -8,7 +8,7 @@ from typing import Any
 from xent._errors import ArgumentError
 from xent.evaluate._batch import Batch
 from xent.evaluate._columns import Columns
-from xent.evaluate._files import found_files, units_of
+from xent.evaluate._files import units_of
 from xent.evaluate._sources import (
     array_batch,
     file_batches,
@@ -164,28 +164,3 @@ def counted(
         totals.update(batch)
         watch(len(batch.target))
     return totals
-
-
-def evaluate_files(
-    paths: Sequence[str],
-    columns: Columns,
-    watch: Callable[[int, int | None], None] = lambda done, total: None,
-    *,
-    top_k: Sequence[int] = (),
-    bins: int = 15,
-    skip_unfit: bool = False,
-) -> Totals:
-    """The state after all rows of files; `watch` hears how many are done, and of how many where all files say so."""
-    files = found_files(paths)
-    layout = layout_of(files, columns, top_k, bins)
-    units = units_of(files)
-    known = [unit.rows for unit in units if unit.rows is not None]
-    total = sum(known) if len(known) == len(units) else None
-    done = 0
-
-    def hear(rows: int) -> None:
-        nonlocal done
-        done += rows
-        watch(done, total)
-
-    return counted(layout.spec, file_batches(units, layout), skip_unfit=skip_unfit, watch=hear)

@@ -13,10 +13,11 @@ from xent.evaluate._confusion import Confusion
 from xent.evaluate._exact import ExactSums
 from xent.evaluate._hashing import buckets
 from xent.evaluate._judge import Judged
-from xent.evaluate._kept import MOST_WORST, Rows, draws, sampled, worst
+from xent.evaluate._kept import MOST_WORST, Rows, sampled, worst
 from xent.evaluate._places import bin_of_cell, cells, loss_bins
 from xent.evaluate._spec import Spec
 from xent.evaluate._sums import sizes
+from xent.kernels import tally
 from xent.kernels.cpu.threads import for_each
 
 Floats = npt.NDArray[np.float64]
@@ -132,13 +133,10 @@ class Counting:
     def _add(self, sums: ExactSums, values: Floats | None, index: Indices | None, chosen: npt.NDArray[np.bool_] | None) -> None:
         """Add weight times values, of the chosen rows, to the places of the index."""
         terms = self._weighed(values)
-        if chosen is not None:
-            index = None if index is None else index[chosen]
-            terms = None if terms is None else terms[chosen]
         if terms is not None:
-            sums.add(terms, index)
+            sums.add(terms if chosen is None else np.where(chosen, terms, 0.0), index)
         elif index is not None:
-            sums.add(np.bincount(index, minlength=len(sums)).astype(np.float64), np.arange(len(sums)))
+            sums.add(tally.count(index, chosen, len(sums)).astype(np.float64), np.arange(len(sums)))
         else:
             n = len(self.keys) if chosen is None else int(np.count_nonzero(chosen))
             sums.add(np.array([float(n)]))
@@ -179,7 +177,7 @@ class Counting:
         """The rows whose draw is least, with their predictions in float32; none where predictions are of targets alone."""
         if not self.spec.n_classes:
             return None
-        draw = draws(self.keys)
+        draw = self.keys
         inside = np.flatnonzero(draw <= (np.uint64(last) if last is not None else np.uint64(2**64 - 1)))
         if len(inside) > most:
             inside = inside[draw[inside] <= np.partition(draw[inside], most - 1)[most - 1]]

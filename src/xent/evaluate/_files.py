@@ -5,7 +5,7 @@ from __future__ import annotations
 import glob
 from collections.abc import Callable, Generator, Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import pyarrow as pa
@@ -18,6 +18,8 @@ from xent.evaluate import _numpy_files, _text_files
 BATCH_NUMBERS = 1 << 22
 """Numbers of predictions read at once: 16 MiB in float32."""
 LEAST_ROWS, MOST_ROWS = 256, 1 << 18
+UNIT_NUMBERS = 1 << 25
+"""Numbers of the row groups that make a unit, unless one alone has more."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,11 +29,16 @@ class Unit:
     source: int
     """The number of the file among all."""
     path: str
-    part: int | None = None
-    """The row group of a Parquet file; None for the whole of another."""
+    parts: tuple[int, ...] | None = None
+    """The row groups of a Parquet file; None for the whole of another."""
     first: int = 0
     rows: int | None = None
     """How many there are, where the file says so."""
+
+    def __str__(self) -> str:
+        """What to call it."""
+        rows = "" if self.rows is None else f", rows {self.first} to {self.first + self.rows - 1}"
+        return f"{self.path}{rows}"
 
 
 @dataclass(frozen=True, slots=True)
@@ -94,7 +101,10 @@ def reading(path: str) -> Generator[None]:
     try:
         yield
     except (pa.ArrowException, OSError, UnicodeDecodeError) as error:
-        found = f"{path} gives: {' '.join(str(error).split()).rstrip('.')}"
+        said = " ".join(str(error).split()).rstrip(".")
+        if "straddl" in said:
+            said = f"a line, or a cell in quotes, is longer than {_text_files.BLOCK_BYTES >> 20} MiB"
+        found = f"{path} gives: {said[:300]}"
         raise ArgumentError(f"a file must be readable as {Path(path).suffix.lower()}", found, "Repair or remove it.") from error
 
 
@@ -134,19 +144,31 @@ def _parquet_schema(path: str) -> pa.Schema:
 
 def _parquet(path: str) -> pa_parquet.ParquetFile:
     # Extension types are read as what they are stored as: none is loaded by a name that a file brings.
-    return pa_parquet.ParquetFile(path, arrow_extensions_enabled=False, memory_map=False, pre_buffer=False)
+    return pa_parquet.ParquetFile(
+        path, arrow_extensions_enabled=False, memory_map=False, pre_buffer=False, page_checksum_verification=True
+    )
 
 
 def _parquet_units(source: int, path: str) -> list[Unit]:
+    """Row groups together until a unit is worth a worker's while."""
     with _parquet(path) as file:
         counts = [file.metadata.row_group(part).num_rows for part in range(file.num_row_groups)]
-    starts = [sum(counts[:part]) for part in range(len(counts))]
-    return [Unit(source, path, part, first, rows) for part, (first, rows) in enumerate(zip(starts, counts, strict=True))]
+        columns = max(file.metadata.num_columns, 1)
+    units: list[Unit] = []
+    first = 0
+    for part, rows in enumerate(counts):
+        last = units[-1] if units else None
+        if last is not None and last.rows is not None and last.parts is not None and (last.rows + rows) * columns <= UNIT_NUMBERS:
+            units[-1] = replace(last, parts=(*last.parts, part), rows=last.rows + rows)
+        else:
+            units.append(Unit(source, path, (part,), first, rows))
+        first += rows
+    return units
 
 
 def _parquet_batches(unit: Unit, names: Sequence[str], size: int) -> Iterator[pa.RecordBatch]:
     with _parquet(unit.path) as file:
-        groups = None if unit.part is None else [unit.part]
+        groups = None if unit.parts is None else list(unit.parts)
         yield from file.iter_batches(size, row_groups=groups, columns=list(names))
 
 

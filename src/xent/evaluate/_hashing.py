@@ -42,7 +42,8 @@ def folds(keys: Keys) -> npt.NDArray[np.int64]:
 
 def fingerprint(keys: Keys, target: npt.NDArray[np.int64]) -> int:
     """A number of a set of rows and their targets, in any order: sets that differ hardly ever share one."""
-    pairs = mixed(keys ^ mixed(target.astype(np.uint64)))
+    marks = mixed(np.arange(int(target.max(initial=0)) + 1, dtype=np.uint64))
+    pairs = mixed(keys ^ marks[target])
     return int(np.add.reduce(pairs)) if pairs.size else 0
 
 

@@ -13,9 +13,8 @@ import numpy as np
 import numpy.typing as npt
 
 from xent.evaluate._exact import ExactSums
+from xent.evaluate._normalise import normalised
 from xent.evaluate._spec import Kind, Spec
-from xent.functional.from_logits import cross_entropy
-from xent.functional.normalise import log_softmax
 from xent.kernels import tally
 from xent.kernels.cpu.threads import for_each, get_num_threads
 
@@ -65,7 +64,7 @@ def judged(spec: Spec, values: npt.NDArray[Any], target: Indices, weight: Floats
     def work(number: int) -> None:
         bins = binned[number]
         for rows in _blocks(shares[number], spec.n_classes):
-            scores, log_probs, probs, nats[rows] = _read(spec.kind, values[rows], target[rows])
+            scores, log_probs, probs, nats[rows] = _read(spec.kind, values[rows].T, target[rows])
             tally.judge(scores, log_probs, probs, target[rows], numbers[:, rows], places[:, rows])
             unfit[rows] = _unfit(nats[rows], numbers[tally.SUM, rows], numbers[tally.LEAST, rows], slack) & (target[rows] >= 0)
             if bins is not None:
@@ -101,15 +100,15 @@ def _blocks(share: slice, n_classes: int) -> list[slice]:
 
 
 def _read(kind: Kind, values: npt.NDArray[Any], target: Indices) -> tuple[Floats, Floats, Floats, Floats]:
-    """Scores, log-probabilities, probabilities and loss of a block, in float64."""
+    """Scores, log-probabilities and probabilities [C, n] of a block, and the loss of its rows, in float64."""
     wide = np.ascontiguousarray(values, np.float64)
     if kind == "logits":
-        log_probs = log_softmax(wide)
-        return wide, log_probs, np.exp(log_probs), cross_entropy(wide, target, ignore_index=-1, reduction="none")
-    with np.errstate(divide="ignore", invalid="ignore"):
-        log_probs, probs = (wide, np.exp(wide)) if kind == "log-probs" else (np.log(wide), wide)
-    nats = -np.take_along_axis(log_probs, np.maximum(target, 0)[:, None], axis=1)[:, 0]
-    return wide, log_probs, probs, np.where(target < 0, 0.0, nats + 0.0)
+        log_probs, probs = normalised(wide)
+    else:
+        with np.errstate(divide="ignore", invalid="ignore"):
+            log_probs, probs = (wide, np.exp(wide)) if kind == "log-probs" else (np.log(wide), wide)
+    nats = 0.0 - log_probs[np.maximum(target, 0), np.arange(len(target))]
+    return wide, log_probs, probs, np.where(target < 0, 0.0, nats)
 
 
 class _Bins:
@@ -123,7 +122,7 @@ class _Bins:
 
     def add(self, probs: Floats, target: Indices, weight: Floats | None) -> None:
         """Another block."""
-        self.probability.reach(probs if weight is None else probs * weight[:, None])
+        self.probability.reach(probs if weight is None else probs * weight)
         if weight is not None:
             self.weight.reach(weight)
         tally.add_by_class(probs, target, weight, self.probability.parts, self.weight.parts, self.counts)

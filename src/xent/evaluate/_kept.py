@@ -8,8 +8,6 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from xent.evaluate._hashing import Keys, mixed
-
 Floats = npt.NDArray[np.float64]
 Indices = npt.NDArray[np.int64]
 
@@ -55,10 +53,8 @@ def worst(rows: Rows) -> Rows:
 def sampled(rows: Rows, most: int) -> Rows:
     """The rows whose draw is least: the same rows whatever order they came in."""
     draw = rows.columns["draw"]
-    order = np.lexsort((rows.columns["target"], rows.columns["nats"], draw))
+    order = np.argsort(draw, kind="stable")
+    sorted_draw = draw[order]
+    if (sorted_draw[1:] == sorted_draw[:-1]).any():
+        order = np.lexsort((rows.columns["target"], rows.columns["nats"], draw))
     return rows.taken(order[:most])
-
-
-def draws(keys: Keys) -> Keys:
-    """What decides who is in the sample; it says nothing of bucket and fold."""
-    return mixed(keys ^ np.uint64(0x5851F42D4C957F2D))

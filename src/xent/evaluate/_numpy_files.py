@@ -59,7 +59,7 @@ def _header(file: IO[bytes], size: int, name: str) -> _Header:
         raise _refused(name, "it holds Python objects, which only unpickling could read")
     if by_column and len(shape) > 1:
         raise _refused(name, "it lies column by column; numpy.ascontiguousarray turns it")
-    if not shape or len(shape) > 2 or min(shape) < 0:
+    if not shape or len(shape) > 2 or any(type(n) is not int or n < 0 for n in shape):
         raise _refused(name, f"it is shaped {shape}, and rows of numbers are needed")
     declared = dtype.itemsize * prod(shape)
     if declared != size - file.tell():

@@ -2,15 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Generator, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
+from typing import IO
 
+import numpy as np
 import pyarrow as pa
 import pyarrow.csv as pa_csv
 import pyarrow.json as pa_json
 
 BLOCK_BYTES = 8 << 20
 """Read at once; a line must fit."""
+MOST_BRACKETS, MOST_DIGITS = 1000, 308
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,9 +54,49 @@ def _csv_batches(path: str, names: Sequence[str], size: int) -> Iterator[pa.Reco
 CSV = Reader(_csv_schema, _csv_batches)
 
 
+class _Shallow:
+    """A file none of whose lines opens more brackets, or writes longer numbers, than a row can need.
+
+    For each bracket Arrow's reader goes a call deeper, until it crashes; a number of too many digits it takes for infinite.
+    """
+
+    def __init__(self, file: IO[bytes]) -> None:
+        """Read from this file."""
+        self.file, self.open, self.digits, self.closed = file, 0, 0, False
+
+    def read(self, size: int = -1) -> bytes:
+        """The next bytes, looked through."""
+        data = self.file.read(size)
+        marks = np.frombuffer(data, np.uint8)
+        brackets = np.cumsum((marks == ord("[")) | (marks == ord("{")))
+        ends = brackets[marks == ord("\n")]
+        lines = np.diff(ends, prepend=-self.open, append=brackets[-1] if marks.size else 0)
+        if lines.max() > MOST_BRACKETS:
+            raise pa.ArrowInvalid(f"a line opens more than {MOST_BRACKETS} brackets")
+        between = np.diff(np.flatnonzero((marks < ord("0")) | (marks > ord("9"))), prepend=-1 - self.digits, append=marks.size)
+        if between.max() > MOST_DIGITS + 1:
+            raise pa.ArrowInvalid(f"a number has more than {MOST_DIGITS} digits, and would be read as infinite")
+        self.open, self.digits = int(lines[-1]), int(between[-1]) - 1
+        return data
+
+    def close(self) -> None:
+        """Nothing: whoever opened the file closes it."""
+
+
+@contextmanager
+def _json(path: str, schema: pa.Schema | None = None) -> Generator[pa_json.JSONStreamingReader]:
+    """Lines of a file, of these columns alone where there is a schema."""
+    parse = pa_json.ParseOptions(explicit_schema=schema, unexpected_field_behavior="infer" if schema is None else "ignore")
+    with open(path, "rb") as file, pa_json.open_json(_Shallow(file), _BLOCKS, parse) as reader:
+        yield reader
+
+
+_BLOCKS = pa_json.ReadOptions(block_size=BLOCK_BYTES)
+
+
 def _json_schema(path: str) -> pa.Schema:
     """Types as the first block has them; whole numbers may be followed by fractions."""
-    with pa_json.open_json(path, pa_json.ReadOptions(block_size=BLOCK_BYTES)) as reader:
+    with _json(path) as reader:
         return pa.schema([field.with_type(_widened(field.type)) for field in reader.schema])
 
 
@@ -67,9 +111,7 @@ def _widened(kind: pa.DataType) -> pa.DataType:
 
 def _json_batches(path: str, names: Sequence[str], size: int) -> Iterator[pa.RecordBatch]:
     schema = _json_schema(path)
-    wanted = pa.schema([schema.field(name) for name in names])
-    parse = pa_json.ParseOptions(explicit_schema=wanted, unexpected_field_behavior="ignore")
-    with pa_json.open_json(path, pa_json.ReadOptions(block_size=BLOCK_BYTES), parse) as reader:
+    with _json(path, pa.schema([schema.field(name) for name in names])) as reader:
         yield from reader
 
 

@@ -70,7 +70,7 @@ class Totals:
                 names the first row.
         """
         check(self.spec, batch)
-        if not self.counts["rows"]:
+        if batch.first == 0:
             check_contradiction(self.spec, batch)
         if not len(batch.target):
             return

@@ -1,0 +1,117 @@
+"""States of finished units: each is taken once, and kept in a folder if a job may have to go on later."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import tempfile
+from pathlib import Path
+
+from xent._errors import ArgumentError
+from xent.evaluate.engines.manifest import Manifest
+from xent.evaluate.totals import Totals
+
+MANIFEST = "manifest.json"
+
+
+class Partials:
+    """The states of a job so far."""
+
+    def __init__(self, manifest: Manifest, folder: Path | None = None) -> None:
+        """None yet, or those that the folder holds of this very job.
+
+        Raises:
+            ArgumentError: the folder holds another job, or states that were altered, or cannot be written.
+        """
+        self.manifest, self.folder = manifest, folder
+        self.states: dict[int, bytes] = {}
+        if folder is not None:
+            self._open(folder)
+
+    @property
+    def missing(self) -> list[int]:
+        """Units without a state."""
+        return [number for number in range(len(self.manifest.units)) if number not in self.states]
+
+    def add(self, number: int, state: bytes) -> None:
+        """Take the state of a unit; the same one again changes nothing.
+
+        Raises:
+            ArgumentError: another state of the same unit is there already, or it cannot be written.
+        """
+        known = self.states.get(number)
+        if known is not None and known != state:
+            found = f"unit {number} ({self.manifest.units[number]}) came twice and differs"
+            raise ArgumentError("a unit must give the same state each time", found, "Did the file change? Start again.")
+        if known is None and self.folder is not None:
+            self._write(self.folder / self._name(number), state)
+        self.states[number] = state
+
+    def merged(self, *, allow_partial: bool = False) -> Totals:
+        """All states together.
+
+        Raises:
+            ArgumentError: units are missing, unless that is allowed; names the first ones.
+        """
+        missing = self.missing
+        if missing and not allow_partial:
+            shown = "; ".join(str(self.manifest.units[number]) for number in missing[:3])
+            found = f"{len(missing)} of {len(self.manifest.units)} are missing: {shown}{'; ...' if len(missing) > 3 else ''}"
+            remedy = "Run it again with --resume, or take what is there with --allow-partial."
+            raise ArgumentError("a result needs every unit of work", found, remedy)
+        totals = self.manifest.zero()
+        for number in sorted(self.states):
+            totals.merge(Totals.from_bytes(self.states[number]))
+        return totals
+
+    def _name(self, number: int) -> str:
+        return f"{self.manifest.digest[:8]}-{number:06d}.state"
+
+    def _open(self, folder: Path) -> None:
+        """Find what the folder holds, or begin it."""
+        try:
+            folder.mkdir(parents=True, exist_ok=True)
+            known = (folder / MANIFEST).read_text() if (folder / MANIFEST).exists() else None
+        except (OSError, UnicodeDecodeError) as error:
+            raise _unwritable(folder, error) from error
+        if known is None:
+            self._write(folder / MANIFEST, self.manifest.text.encode())
+        elif known != self.manifest.text:
+            found = f"{folder} holds states of other files, columns or options, or the files have changed"
+            raise ArgumentError("--resume goes on with the same job", found, "Name another folder, or remove this one.")
+        for number in range(len(self.manifest.units)):
+            path = folder / self._name(number)
+            if path.exists():
+                self.states[number] = _checked(path)
+
+    def _write(self, path: Path, data: bytes) -> None:
+        """Write a file so that it is there whole or not at all, also after a crash."""
+        temporary = None
+        try:
+            with tempfile.NamedTemporaryFile(dir=path.parent, prefix=".xent-", delete=False) as file:
+                temporary = Path(file.name)
+                file.write(data)
+                file.flush()
+                os.fsync(file.fileno())
+            temporary.replace(path)
+        except OSError as error:
+            if temporary is not None:
+                with contextlib.suppress(OSError):
+                    temporary.unlink(missing_ok=True)
+            raise _unwritable(path.parent, error) from error
+
+
+def _checked(path: Path) -> bytes:
+    """A state that was written before; refused if it was altered."""
+    data = path.read_bytes()
+    try:
+        Totals.from_bytes(data)
+    except ArgumentError as error:
+        raise ArgumentError(error.rule, f"{path}: {error.found}", "Remove that file and run again.") from error
+    return data
+
+
+def _unwritable(folder: Path, error: Exception) -> ArgumentError:
+    """What to say of a folder that cannot be written."""
+    found = f"{folder} gives: {getattr(error, 'strerror', None) or error}"
+    return ArgumentError("the folder of --resume must be writable", found, "Name another with --resume.")

@@ -1,0 +1,128 @@
+"""Run a job on an engine: in this process, on processes of this machine, or on a Ray cluster."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Literal, get_args
+
+from xent._errors import ArgumentError, XentError
+from xent.evaluate._columns import Columns
+from xent.evaluate._files import found_files
+from xent.evaluate._sources import layout_of
+from xent.evaluate.engines.manifest import Manifest
+from xent.evaluate.engines.partials import Partials
+from xent.evaluate.totals import Totals
+
+EngineName = Literal["local", "ray"]
+Watch = Callable[[int, int | None], None]
+"""Hears how many rows are done, and of how many where all files say so."""
+Deliver = Iterator[tuple[int, bytes]]
+
+
+@dataclass(frozen=True, slots=True)
+class Engine:
+    """Where and how a job runs.
+
+    Args:
+        name: None for this process, "local" for processes of this machine, "ray" for a Ray cluster.
+        workers: how many processes; None for one a processor.
+        address: of the Ray cluster; None for one on this machine.
+        resume: a folder that keeps the states of finished units; a job that stopped goes on from there.
+        allow_partial: give a result although units failed.
+    """
+
+    name: EngineName | None = None
+    workers: int | None = None
+    address: str | None = None
+    resume: str | None = None
+    allow_partial: bool = False
+
+    def __post_init__(self) -> None:
+        """Refuse what does not go together."""
+        if self.name is not None and self.name not in get_args(EngineName):
+            found = f"found {self.name!r}"
+            raise ArgumentError("engine must be local or ray", found, "Leave it out to run in this process.")
+        if self.workers is not None and self.workers < 1:
+            raise ArgumentError("workers must be at least 1", f"found {self.workers}", "Leave it out for one a processor.")
+        if self.address is not None and self.name != "ray":
+            raise ArgumentError("an address is that of a Ray cluster", f"the engine is {self.name}", "Add --engine ray.")
+
+
+def evaluate_files(
+    paths: Sequence[str],
+    columns: Columns,
+    watch: Watch = lambda done, total: None,
+    *,
+    engine: Engine | None = None,
+    top_k: Sequence[int] = (),
+    bins: int = 15,
+    skip_unfit: bool = False,
+) -> Totals:
+    """The state after all rows of files, whoever reads them; `watch` hears of each unit of work that is done.
+
+    Raises:
+        XentError: as `evaluate`; a unit is missing; a file has changed since it was listed; the folder of states cannot be used.
+    """
+    engine = engine or Engine()
+    files = found_files(paths)
+    manifest = Manifest.of(files, layout_of(files, columns, top_k, bins), skip_unfit=skip_unfit)
+    return completed(manifest, engine, watch)
+
+
+def completed(manifest: Manifest, engine: Engine, watch: Watch = lambda done, total: None) -> Totals:
+    """The state after all units of a job."""
+    progress = _Progress(manifest.rows, watch)
+    if engine.name is None and engine.resume is None and not engine.allow_partial:
+        totals = manifest.zero()
+        for number in range(len(manifest.units)):
+            manifest.count(number, totals, progress.add)
+        return totals
+    partials = Partials(manifest, None if engine.resume is None else Path(engine.resume))
+    for number, state in _delivered(manifest, partials.missing, engine, progress):
+        partials.add(number, state)
+    return partials.merged(allow_partial=engine.allow_partial)
+
+
+class _Progress:
+    """Rows done so far."""
+
+    def __init__(self, total: int | None, watch: Watch) -> None:
+        self.done, self.total, self.watch = 0, total, watch
+
+    def add(self, rows: int) -> None:
+        """So many more."""
+        self.done += rows
+        self.watch(self.done, self.total)
+
+
+def _delivered(manifest: Manifest, numbers: Sequence[int], engine: Engine, progress: _Progress) -> Deliver:
+    """States of units as they come; a unit whose rows are refused raises, unless a partial result is allowed."""
+    if engine.name is None:
+        yield from _here(manifest, numbers, progress, tolerant=engine.allow_partial)
+        return
+    for number, state in _elsewhere(manifest, numbers, engine):
+        progress.add(manifest.units[number].rows or 0)
+        yield number, state
+
+
+def _elsewhere(manifest: Manifest, numbers: Sequence[int], engine: Engine) -> Deliver:
+    """The states that an engine computes."""
+    if engine.name == "ray":
+        from xent.evaluate.engines import on_ray
+
+        return on_ray.states(manifest, numbers, engine.address, tolerant=engine.allow_partial)
+    from xent.evaluate.engines import on_processes
+
+    return on_processes.states(manifest, numbers, engine.workers, tolerant=engine.allow_partial)
+
+
+def _here(manifest: Manifest, numbers: Sequence[int], progress: _Progress, *, tolerant: bool) -> Deliver:
+    """One unit after the other, in this process."""
+    for number in numbers:
+        try:
+            yield number, manifest.count(number, manifest.zero(), progress.add).to_bytes()
+        except XentError:
+            if not tolerant:
+                raise

@@ -1,0 +1,318 @@
+"""The same rows give the same result in every format, layout and order of reading; what is declared wrongly is refused."""
+
+import io
+import json
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pyarrow as pa
+import pyarrow.csv as pa_csv
+import pyarrow.feather as pa_feather
+import pyarrow.parquet as pa_parquet
+import pytest
+import torch
+
+import xent
+from tests.evaluate.conftest import Rows
+from xent.evaluate import Columns, metadata
+
+NAMES = ("k0", "k1", "k2", "k3", "k4")
+
+
+@pytest.fixture(scope="module")
+def table(rows: Rows) -> pa.Table:
+    probs = {f"p_{name}": rows.probs[:, n] for n, name in enumerate(rows.names)}
+    target = np.array(rows.names)[rows.target]
+    return pa.table({**probs, "y": target, "w": rows.weight, "bytes": rows.size, "g": rows.group, "id": rows.ids})
+
+
+@pytest.fixture(scope="module")
+def whole(rows: Rows) -> str:
+    return xent.evaluate(rows.probs, rows.target, kind="probs", classes=NAMES, weight=rows.weight).to_json()
+
+
+def write_parquet(table: pa.Table, path: Path) -> None:
+    pa_parquet.write_table(table, path, row_group_size=77)
+
+
+def write_feather(table: pa.Table, path: Path) -> None:
+    pa_feather.write_feather(table, path, chunksize=91)
+
+
+def write_stream(table: pa.Table, path: Path) -> None:
+    with pa.OSFile(str(path), "wb") as file, pa.ipc.new_stream(file, table.schema) as writer:
+        writer.write_table(table, max_chunksize=130)
+
+
+def write_json(table: pa.Table, path: Path) -> None:
+    path.write_text("".join(json.dumps(row) + "\n" for row in table.to_pylist()))
+
+
+WRITERS: dict[str, Callable[[pa.Table, Path], None]] = {
+    "a.parquet": write_parquet,
+    "a.feather": write_feather,
+    "a.arrow": write_stream,
+    "a.csv": pa_csv.write_csv,
+    "a.jsonl": write_json,
+    "a.PARQUET": write_parquet,
+}
+
+
+@pytest.mark.parametrize("name", WRITERS)
+def test_every_format_gives_the_same_result(tmp_path: Path, table: pa.Table, whole: str, name: str) -> None:
+    WRITERS[name](table, tmp_path / name)
+    assert xent.evaluate(tmp_path / name, "y", kind="probs", columns="p_", weight="w").to_json() == whole
+
+
+@pytest.mark.parametrize("save", [np.savez, np.savez_compressed])
+def test_so_do_arrays_in_an_archive(tmp_path: Path, rows: Rows, whole: str, save: Callable[..., None]) -> None:
+    save(tmp_path / "a.npz", p=rows.probs, y=rows.target, w=rows.weight)
+    found = xent.evaluate(str(tmp_path / "a.npz"), "y", kind="probs", columns="p", classes=NAMES, weight="w")
+    assert found.to_json() == whole
+
+
+def test_so_does_a_structured_array(tmp_path: Path, rows: Rows, whole: str) -> None:
+    held = np.zeros(rows.n, [*((f"p_{name}", "f8") for name in NAMES), ("y", "U2"), ("w", "f8")])
+    for n, name in enumerate(NAMES):
+        held[f"p_{name}"] = rows.probs[:, n]
+    held["y"], held["w"] = np.array(NAMES)[rows.target], rows.weight
+    np.save(tmp_path / "a.npy", held)
+    assert xent.evaluate(str(tmp_path / "a.npy"), "y", kind="probs", columns="p_", weight="w").to_json() == whole
+
+
+@pytest.mark.parametrize("kind", [pa.list_(pa.float64(), 5), pa.list_(pa.float64()), pa.large_list(pa.float64())], ids=str)
+def test_so_does_a_column_of_lists(rows: Rows, whole: str, kind: pa.DataType) -> None:
+    table = pa.table({"p": pa.array(rows.probs.tolist(), kind), "y": rows.target, "w": rows.weight})
+    assert xent.evaluate(table, "y", kind="probs", columns="p", classes=NAMES, weight="w").to_json() == whole
+
+
+@pytest.mark.parametrize("kind", [np.int8, np.int64, np.uint16, np.float64, "names", "dictionary", "large", "numbers as text"])
+def test_so_does_every_type_of_label(rows: Rows, table: pa.Table, whole: str, kind: object) -> None:
+    names = pa.array(np.array(NAMES)[rows.target])
+    labels = {
+        "names": names,
+        "dictionary": names.dictionary_encode(),
+        "large": names.cast(pa.large_string()),
+        "numbers as text": pa.array(rows.target.astype(str)),
+    }
+    target = labels[kind] if isinstance(kind, str) else pa.array(rows.target.astype(kind))  # type: ignore[call-overload]
+    changed = table.set_column(table.column_names.index("y"), "y", target)
+    assert xent.evaluate(changed, "y", kind="probs", columns="p_", weight="w").to_json() == whole
+
+
+def test_so_do_data_frames_tensors_and_batches(rows: Rows, table: pa.Table, whole: str) -> None:
+    options = {"kind": "probs", "classes": NAMES}
+    frame = table.to_pandas()
+    assert isinstance(frame, pd.DataFrame)
+    assert xent.evaluate(frame, "y", kind="probs", columns="p_", weight="w").to_json() == whole
+    probs = torch.tensor(rows.probs, requires_grad=True)
+    assert xent.evaluate(probs, torch.tensor(rows.target), weight=rows.weight, **options).to_json() == whole
+    cuts = range(0, rows.n, 123)
+    pairs = ((rows.probs[n : n + 123], rows.target[n : n + 123], rows.weight[n : n + 123]) for n in cuts)
+    assert xent.evaluate(pairs, **options).to_json() == whole
+    named = ({"predictions": p, "target": t, "weight": w} for p, t, w in [(rows.probs, rows.target, rows.weight)])
+    assert xent.evaluate(named, **options).to_json() == whole
+
+
+def test_columns_may_be_named_one_by_one(table: pa.Table, whole: str) -> None:
+    columns = ", ".join(f"p_{name}" for name in NAMES)
+    assert xent.evaluate(table, "y", kind="probs", columns=columns, classes=NAMES, weight="w").to_json() == whole
+
+
+def test_a_file_may_say_itself_what_it_holds(tmp_path: Path, table: pa.Table, whole: str) -> None:
+    said = table.replace_schema_metadata(metadata(Columns("y", "probs", "p_", weight="w")))
+    pa_parquet.write_table(said, tmp_path / "a.parquet")
+    assert xent.evaluate(tmp_path / "a.parquet").to_json() == whole
+
+
+def test_parts_in_files_are_read_in_the_order_of_their_names(tmp_path: Path, table: pa.Table) -> None:
+    folder = tmp_path / "parts"
+    (folder / "deep").mkdir(parents=True)
+    (folder / ".hidden").mkdir()
+    for n, name in enumerate(["b.parquet", "a.parquet", "deep/c.parquet"]):
+        pa_parquet.write_table(table.slice(300 * n, 300 if n < 2 else None), folder / name)
+    (folder / ".hidden" / "x.parquet").write_bytes(b"left over")
+    (folder / "_SUCCESS").write_bytes(b"")
+    options = {"kind": "probs", "columns": "p_", "id": "id"}
+    parts = xent.evaluate(folder, "y", **options)
+    assert parts.to_json() == xent.evaluate(str(folder / "**/*.parquet"), "y", **options).to_json()
+    alone = xent.evaluate(table, "y", **options)
+    assert parts.log_loss_nats == alone.log_loss_nats
+    assert [row.id for row in parts.surprising] == [row.id for row in alone.surprising]
+
+
+def test_groups_weights_bytes_and_ids_come_from_columns(rows: Rows, table: pa.Table) -> None:
+    result = xent.evaluate(table, "y", kind="probs", columns="p_", weight="w", size="bytes", by="g", id="id")
+    assert [row.name for row in result.by_group] == ["a", "b", "c"]
+    assert result.bits_per_byte is not None
+    assert result.surprising[0].id == f"id-{np.argmax(rows.nats)}"
+
+
+@pytest.mark.parametrize("kind", ["probs", "logits", "log-probs"])
+def test_one_score_a_row_is_that_of_the_second_of_two_classes(kind: str) -> None:
+    two = Rows(200, 2)
+    score = {"probs": two.probs[:, 1], "logits": two.logits[:, 1] - two.logits[:, 0], "log-probs": np.log(two.probs[:, 1])}[kind]
+    found = xent.evaluate(pa.table({"s": score, "y": two.target}), "y", kind=kind, columns="s")
+    assert found.log_loss_nats.value == pytest.approx(two.nats.mean(), rel=1e-13)
+    assert found.classes == ("0", "1")
+
+
+def test_a_language_model_needs_the_targets_log_probability_alone(rows: Rows) -> None:
+    table = pa.table({"lp": -rows.nats, "n": rows.size})
+    found = xent.evaluate(table, kind="target-log-probs", columns="lp", size="n")
+    assert found.perplexity.value == pytest.approx(np.exp(rows.nats.mean()), rel=1e-12)
+    assert found.bits_per_byte is not None
+    assert found.bits_per_byte.value == pytest.approx(rows.nats.sum() / np.log(2) / rows.size.sum(), rel=1e-12)
+    assert found.accuracy is None
+
+
+def test_rows_without_a_label_are_left_out(rows: Rows, table: pa.Table) -> None:
+    target = table.column("y").to_pylist()
+    target[3] = target[10] = None
+    changed = table.set_column(table.column_names.index("y"), "y", pa.array(target))
+    found = xent.evaluate(changed, "y", kind="probs", columns="p_")
+    assert (found.rows, found.ignored, found.counted) == (1000, 2, 998)
+    assert found.log_loss_nats.value == pytest.approx(np.delete(rows.nats, [3, 10]).mean(), rel=1e-13)
+
+
+HALF = pa.table({"p_a": [0.5, 0.9], "p_b": [0.5, 0.1], "y": ["a", "b"], "w": [1.0, 2.0]})
+LOGITS = pa.table({"p_a": [0.5, 2.9], "p_b": [-0.5, 0.1], "y": ["a", "b"]})
+
+REFUSED: dict[str, tuple[Callable[[], object], type[Exception], str]] = {
+    "nothing declared": (
+        lambda: xent.evaluate(HALF, "y"),
+        xent.ArgumentError,
+        "what predictions are must be declared: --probs, --logits or --log-probs with their columns, or --target-log-probs; "
+        "the table has 4 columns ('p_a', 'p_b', 'y', 'w') and says nothing of them. "
+        "Say, for instance, --probs p_ --target COLUMN.",
+    ),
+    "no target": (
+        lambda: xent.evaluate(HALF, kind="probs", columns="p_"),
+        xent.ArgumentError,
+        "the column of true classes must be declared with --target; the table has 4 columns ('p_a', 'p_b', 'y', 'w'). "
+        "Name one of them.",
+    ),
+    "no such target": (
+        lambda: xent.evaluate(HALF, "yy", kind="probs", columns="p_"),
+        xent.ArgumentError,
+        "--target must name a column; 'yy' is none of the 4 columns ('p_a', 'p_b', 'y', 'w') of the table. Did you mean 'y'?",
+    ),
+    "a prefix of nothing": (
+        lambda: xent.evaluate(HALF, "y", kind="probs", columns="q_"),
+        xent.ArgumentError,
+        "--probs must name columns, or begin the names of at least two; 'q_' begins 0 of the 4 columns ('p_a', 'p_b', 'y', 'w') "
+        "of the table. Several columns are written with commas between them.",
+    ),
+    "logits declared as probabilities": (
+        lambda: xent.evaluate(LOGITS, "y", kind="probs", columns="p_"),
+        xent.DistributionError,
+        "each row of probs must be a distribution, whose probabilities are at least 0 and sum to 1 within 1e-06; "
+        "in row 0 of the table they sum to 0 and one is -0.5 (2 such rows). Are these logits, or log-probabilities? Say so.",
+    ),
+    "logits declared as log-probabilities": (
+        lambda: xent.evaluate(LOGITS, "y", kind="log-probs", columns="p_"),
+        xent.DistributionError,
+        "each row of log-probs must be a distribution, whose probabilities are at least 0 and sum to 1 within 1e-06; "
+        "in row 0 of the table they sum to 2.25525193 and one is 0.5 (2 such rows). Are these logits, or probabilities? Say so.",
+    ),
+    "probabilities declared as logits": (
+        lambda: xent.evaluate(HALF, "y", kind="logits", columns="p_"),
+        xent.DistributionError,
+        "logits are any real numbers; the first 2 rows of the table hold no negative number and each sums to 1. "
+        "They look like probabilities: declare them so.",
+    ),
+    "probabilities declared as the target's logarithm": (
+        lambda: xent.evaluate(HALF, kind="target-log-probs", columns="w"),
+        xent.DistributionError,
+        "log-probabilities must be at most 0; row 0 of the table holds 1 (2 such rows). "
+        "Are these probabilities? Take their logarithm.",
+    ),
+    "a label without a column": (
+        lambda: xent.evaluate(HALF.set_column(2, "y", pa.array(["a", "c"])), "y", kind="probs", columns="p_"),
+        xent.LabelError,
+        "true classes must be among the 2 of the columns ('a', 'b'); row 1 of the table holds 'c' in 'y' (1 such rows). "
+        "Is a column missing, or does the label need another spelling? An empty cell leaves a row out.",
+    ),
+    "a negative weight": (
+        lambda: xent.evaluate(HALF.set_column(3, "w", pa.array([1.0, -2.0])), "y", kind="probs", columns="p_", weight="w"),
+        xent.ArgumentError,
+        "weights must lie in [0, 1e+100]; row 1 of the table holds -2 (1 such rows). 0 leaves a row out.",
+    ),
+    "labels from 1": (
+        lambda: xent.evaluate(np.full((2, 2), 0.5), np.array([1, 2]), kind="probs"),
+        xent.LabelError,
+        "labels must lie in [0, 2), or be -1 where a row does not count; row 1 of the arrays holds 2 (1 such rows). "
+        "Do labels count from 1?",
+    ),
+    "names with arrays": (
+        lambda: xent.evaluate(np.full((2, 2), 0.5), np.array(["a", "b"]), kind="probs"),
+        xent.ArgumentError,
+        "with arrays the target must be whole numbers, one a row; found <U1 shaped (2,). "
+        "Map names to numbers first, in the order of the columns.",
+    ),
+    "arrays of no kind": (
+        lambda: xent.evaluate(np.full((2, 2), 0.5), np.array([0, 1])),
+        xent.ArgumentError,
+        'what predictions are must be declared; kind is None. Say kind="probs", "logits", "log-probs" or "target-log-probs".',
+    ),
+    "no batch": (
+        lambda: xent.evaluate(iter([]), kind="probs"),
+        xent.ArgumentError,
+        "there must be rows to judge; there is no batch. Give at least one.",
+    ),
+    "bins that cut cells": (
+        lambda: xent.evaluate(HALF, "y", kind="probs", columns="p_", bins=7),
+        xent.ArgumentError,
+        "bins must divide 3600 and be at most 100; found 7. 15 is the default; 10, 12, 20 and 25 serve as well.",
+    ),
+    "top_k of all": (
+        lambda: xent.evaluate(HALF, "y", kind="probs", columns="p_", top_k=(2,)),
+        xent.ArgumentError,
+        "top_k must lie in [2, 1]; found 2 with 2 classes. 1 is always counted; C is always right.",
+    ),
+}
+
+
+@pytest.mark.parametrize("name", REFUSED)
+def test_what_cannot_be_meant_is_refused_in_these_words(name: str) -> None:
+    call, kind, said = REFUSED[name]
+    with pytest.raises(kind) as refused:
+        call()
+    assert str(refused.value) == said
+
+
+def test_files_of_other_columns_are_refused(tmp_path: Path) -> None:
+    pa_parquet.write_table(HALF, tmp_path / "a.parquet")
+    pa_parquet.write_table(HALF.append_column("p_c", pa.array([0.0, 0.0])), tmp_path / "b.parquet")
+    with pytest.raises(xent.ArgumentError, match=r"all files must have the same columns; .*b\.parquet has 'p_c' besides"):
+        xent.evaluate(tmp_path, "y", kind="probs", columns="p_")
+
+
+def test_a_file_cut_while_it_is_read_is_found(tmp_path: Path, table: pa.Table, monkeypatch: pytest.MonkeyPatch) -> None:
+    write_parquet(table, tmp_path / "a.parquet")
+    monkeypatch.setattr(pa_parquet.ParquetFile, "iter_batches", lambda self, size, **kwargs: iter([]))
+    with pytest.raises(xent.ArgumentError, match=r"a file must hold the rows it declares; .*a\.parquet has 0 of 77"):
+        xent.evaluate(tmp_path / "a.parquet", "y", kind="probs", columns="p_")
+
+
+def test_skipped_rows_are_counted(rows: Rows) -> None:
+    probs = rows.probs.copy()
+    probs[7] *= 2
+    found = xent.evaluate(probs, rows.target, kind="probs", skip_unfit=True)
+    assert (found.unfit, found.counted) == (1, rows.n - 1)
+
+
+def test_json_holds_every_number(rows: Rows) -> None:
+    held = json.loads(
+        xent.evaluate(rows.probs, rows.target, kind="probs").to_json(), parse_constant=lambda name: pytest.fail(name)
+    )
+    assert held["log_loss_nats"]["value"] == pytest.approx(rows.nats.mean(), rel=1e-13)
+    assert held["weight"] == rows.n
+
+
+def test_what_is_not_finite_is_written_in_words() -> None:
+    found = xent.evaluate(np.array([[1.0, 0.0]]), np.array([1]), kind="probs")
+    assert json.loads(found.to_json())["log_loss_nats"]["value"] == "infinity"
+    assert io.StringIO(found.to_json()).read().isascii()
