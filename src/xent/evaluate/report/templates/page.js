@@ -20,7 +20,7 @@ function number(cell) {
 function compare(column, numeric, sign) {
   return (one, other) => {
     const [a, b] = [one.cells[column], other.cells[column]];
-    if (!numeric) return sign * a.textContent.localeCompare(b.textContent);
+    if (!numeric) return sign * a.textContent.localeCompare(b.textContent, "en", { numeric: true });
     const [x, y] = [number(a), number(b)];
     if (Number.isNaN(x) || Number.isNaN(y)) return Number.isNaN(x) - Number.isNaN(y);
     return sign * ((x > y) - (x < y));
