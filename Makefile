@@ -48,7 +48,7 @@ $(VENV)/.created:
 
 $(VENV)/.demo: pyproject.toml $(VENV)/.created
 	@echo "Installing xent with what the demo needs ..."
-	@$(RUN) -m pip install --quiet --editable '.[learn,cli,data]'
+	@$(RUN) -m pip install --quiet --editable '.[learn,cli,data,report]'
 	@touch $@
 
 $(VENV)/.test: pyproject.toml $(VENV)/.created

@@ -5,7 +5,7 @@
 COLUMN holds the classes, every other column numbers. Without arguments the script writes out/flowers.csv, 150 irises, and
 uses that.
 It runs `xent fit`, loads the model back, and compares its answers with the file of predictions that `xent fit` left.
-The model and its files are left in out/fitted. Needs ``pip install '.[learn,cli,data]'`` in the clone of xent.
+The model and its files are left in out/fitted. Needs ``pip install '.[learn,cli,data,report]'`` in the clone of xent.
 """
 
 import csv
@@ -22,7 +22,7 @@ try:
 
     from xent.learn import SoftmaxRegression
 except ModuleNotFoundError as error:
-    sys.exit(f"{error.name} is missing. Run in the clone of xent: pip install '.[learn,cli,data]'")
+    sys.exit(f"{error.name} is missing. Run in the clone of xent: pip install '.[learn,cli,data,report]'")
 
 
 def write_flowers(path):

@@ -66,6 +66,7 @@ HOMES: dict[str, set[str]] = {
     "altair": {"evaluate"},
     "vl_convert": {"evaluate"},
     "jinja2": {"evaluate"},
+    "markupsafe": {"evaluate"},  # Jinja brings it
     "ray": {"evaluate"},
     "threadpoolctl": {"learn"},  # scikit-learn brings it
 }
@@ -74,9 +75,12 @@ HOMES: dict[str, set[str]] = {
 LAZY_HOMES: dict[str, set[str]] = {
     "numba": {"kernels.select"},
     "llvmlite": {"kernels.select"},
-    "matplotlib": {"cli"},
+    "matplotlib": {"cli", "evaluate"},
 }
 """The same, for imports that stand inside a function or under TYPE_CHECKING."""
+
+TEMPLATES = {f"xent/evaluate/report/templates/{name}" for name in ("page.css", "page.html.j2", "page.js")}
+"""What a wheel holds beside Python: the page, style and script of a report."""
 
 FRONT_DOORS = {"_calls", "functional", "torch", "jax"}
 LONGEST_FILE, LONGEST_BODY, MEDIAN_BODY = 350, 30, 10
@@ -278,4 +282,4 @@ def test_a_wheel_holds_the_package_and_nothing_else(tmp_path: Path) -> None:
     inside = {name for name in names if not re.match(r"xent-[\d.]+\.dist-info/", name)}
     assert "xent/py.typed" in inside
     assert {name for name in inside if name.endswith(".py")} == {str(path.relative_to(PACKAGE.parent)) for path in FILES}
-    assert {name for name in inside if not name.endswith(".py")} == {"xent/py.typed"}
+    assert {name for name in inside if not name.endswith(".py")} == {"xent/py.typed", *TEMPLATES}

@@ -10,7 +10,7 @@ import pytest
 
 from xent import MissingExtraError
 
-INSTALL = "Run in the clone of xent: pip install '.[learn,cli,data]'"
+INSTALL = "Run in the clone of xent: pip install '.[learn,cli,data,report]'"
 
 
 def packages_without(directory, *missing):

@@ -17,7 +17,7 @@ from sklearn.datasets import load_digits, load_wine
 
 from xent.learn import SoftmaxRegression
 
-OUTPUTS = ["history.csv", "loss.svg", "model.json", "predictions.parquet"]
+OUTPUTS = ["history.csv", "loss.svg", "model.json", "predictions.parquet", "report.html"]
 
 
 def names_in(directory):
@@ -65,7 +65,7 @@ def test_digits_without_a_table(tmp_path, xent_command):
     assert re.search(r"all alike, ln 10 +2\.3026 +3\.3219 +2\.3026 +3\.3219 +10\.000 +10\.0 % +10\.0 %", done.stdout)
     assert re.search(r"class frequencies +2\.3025 +3\.3218 ", done.stdout)
     assert re.search(r"cross-entropy: \d+ iterations of L-BFGS, gradient norm \d\.\de-07, converged", done.stdout)
-    assert "Wrote out/model.json, out/predictions.parquet, out/history.csv, out/loss.svg" in done.stdout
+    assert "Wrote out/model.json, out/predictions.parquet, out/history.csv, out/loss.svg, out/report.html" in done.stdout
     progress = done.stderr.splitlines()
     assert re.fullmatch(r"cross-entropy  iteration     0 +2\.3026 nats  gradient norm \d\.\de-\d\d +0\.0 s", progress[0])
     assert [int(line.split()[2]) for line in progress[:6]] == [0, 1, 2, 5, 10, 20]
@@ -124,7 +124,7 @@ def test_the_same_command_leaves_the_same_files_but_for_times(wine, run_xent):
     directory = wine[0]
     assert run_xent(directory, *WINE, "--out", "again", "--test-fraction", "0.5", "--seed", "3").returncode == 0
     one, two = directory / "deep" / "er", directory / "again"
-    for name in ("model.json", "predictions.parquet", "loss.svg"):
+    for name in ("model.json", "predictions.parquet", "loss.svg", "report.html"):
         assert (one / name).read_bytes() == (two / name).read_bytes()
     times = {"elapsed_s": ""}
     assert [row | times for row in history_of(one / "history.csv")] == [row | times for row in history_of(two / "history.csv")]

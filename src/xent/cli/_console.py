@@ -8,7 +8,8 @@ import numpy as np
 from rich.console import Console
 from rich.progress import Progress, SpinnerColumn, TextColumn
 
-from xent.cli._outputs import NAMES
+from xent.cli._extras import INSTALL, has
+from xent.cli._outputs import written_names
 from xent.cli._scores import number, score_table
 from xent.cli._terminal import PipeConsole
 from xent.learn._experiment import Experiment
@@ -82,8 +83,10 @@ def print_report(experiment: Experiment, directory: Path) -> None:
     console.print()
     for line in [*_endings(experiment), *_lesson(experiment)]:
         console.print(line, soft_wrap=True, markup=False)
-    files = ", ".join(str(directory / name) for name in NAMES)
+    files = ", ".join(str(directory / name) for name in written_names())
     console.print(f"Wrote {files}", soft_wrap=True, markup=False)
+    if not has("report"):
+        console.print(f"No report.html: it needs optional packages. {INSTALL}", soft_wrap=True, markup=False)
 
 
 def _heading(experiment: Experiment) -> str:

@@ -5,7 +5,12 @@ from importlib.util import find_spec
 from xent._errors import MissingExtraError
 from xent.learn import INSTALL
 
-MODULES = {"cli": ("cyclopts", "rich", "matplotlib"), "learn": ("scipy", "sklearn"), "data": ("pyarrow",)}
+MODULES = {
+    "cli": ("cyclopts", "rich", "matplotlib"),
+    "learn": ("scipy", "sklearn"),
+    "data": ("pyarrow",),
+    "report": ("altair", "vl_convert", "jinja2"),
+}
 
 
 def require(*extras: str) -> None:
@@ -13,7 +18,11 @@ def require(*extras: str) -> None:
 
     The message names what other commands lack as well, so that one installation is enough.
     """
-    lacking = {extra: [name for name in names if find_spec(name) is None] for extra, names in MODULES.items()}
-    if any(lacking[extra] for extra in extras):
-        missing = ", ".join(name for names in lacking.values() for name in names)
+    if not all(has(extra) for extra in extras):
+        missing = ", ".join(name for names in MODULES.values() for name in names if find_spec(name) is None)
         raise MissingExtraError("this command needs optional packages", f"missing: {missing}", INSTALL)
+
+
+def has(extra: str) -> bool:
+    """Whether every module of an extra is installed."""
+    return all(find_spec(name) is not None for name in MODULES[extra])

@@ -1,10 +1,10 @@
 """What `xent evaluate` shows: a line of progress while reading, and the result."""
 
 import json
-import math
 import time
 from collections.abc import Callable, Generator, Iterator, Sequence
 from contextlib import contextmanager
+from pathlib import Path
 
 from rich.box import SIMPLE_HEAD
 from rich.console import Console
@@ -13,7 +13,8 @@ from rich.table import Table
 from rich.text import Text
 
 from xent.cli._terminal import PipeConsole
-from xent.evaluate import Comparison, Difference, Estimate, Evaluation
+from xent.evaluate import Comparison, Difference, Evaluation
+from xent.evaluate._words import headline, interval, meaning, number, percent
 
 MOST_CLASSES, MOST_ROWS, MOST_GROUPS = 10, 5, 20
 EVERY_S = 10.0
@@ -71,12 +72,17 @@ def print_json(result: Evaluation, comparison: Comparison | None) -> None:
     PipeConsole(highlight=False).print(text, soft_wrap=True, markup=False, highlight=False)
 
 
+def print_written(report: Path, *, aside: bool) -> None:
+    """Where the report is; on stderr where stdout holds JSON."""
+    PipeConsole(stderr=aside, highlight=False).print(f"Wrote {report}", soft_wrap=True, markup=False)
+
+
 def print_evaluation(result: Evaluation, comparison: Comparison | None, sources: Sequence[str]) -> None:
     """The result on stdout: numbers with intervals, what they mean, and where the loss comes from."""
     console = PipeConsole(highlight=False)
     console.print(_heading(result, sources), soft_wrap=True, markup=False)
     console.print(_numbers(result))
-    for line in _meaning(result):
+    for line in meaning(result):
         console.print(line, soft_wrap=True, markup=False)
     for table in _details(result):
         console.print()
@@ -98,56 +104,9 @@ def _heading(result: Evaluation, sources: Sequence[str]) -> str:
 def _numbers(result: Evaluation) -> Table:
     """The headline: each number with its interval and unit."""
     table = _table("", "value", "95 % interval", "unit")
-    for name, estimate, unit in _headline(result):
+    for name, estimate, unit in headline(result):
         table.add_row(name, number(estimate.value), interval(estimate), unit)
     return table
-
-
-def _headline(result: Evaluation) -> Iterator[tuple[str, Estimate, str]]:
-    yield "log loss", result.log_loss_nats, "nats"
-    yield "", result.log_loss_bits, "bits"
-    if result.infinite:
-        yield f"  without {result.infinite:,} infinite rows", Estimate(result.finite_log_loss_nats), "nats"
-    yield "perplexity", result.perplexity, ""
-    if result.bits_per_byte is not None:
-        yield "bits per byte", result.bits_per_byte, "bits"
-    if result.brier is not None:
-        yield "Brier score (0 to 2)", result.brier.score, ""
-    if result.accuracy is not None:
-        yield "accuracy", result.accuracy, ""
-    for k, share in result.top_k.items():
-        yield f"top-{k} accuracy", share, ""
-    if result.calibration is not None:
-        yield "calibration error (ECE)", result.calibration.equal_width, ""
-        yield "  smooth", Estimate(result.calibration.smooth), ""
-    if result.baselines is not None:
-        yield "guess: class frequencies", Estimate(result.baselines.frequencies_nats), "nats"
-        yield f"guess: all alike, ln {len(result.classes)}", Estimate(result.baselines.uniform_nats), "nats"
-
-
-def _meaning(result: Evaluation) -> Iterator[str]:
-    """What the numbers say, in words."""
-    if result.infinite:
-        yield (
-            f"The log loss is infinite: {result.infinite:,} rows gave their true class a probability of 0. "
-            "A model must never be that sure; nothing is clipped here."
-        )
-    if result.baselines is not None and math.isfinite(result.baselines.skill):
-        skill = result.baselines.skill
-        known = f"saves {100 * skill:.1f} % of" if skill > 0.0 else f"costs {-100 * skill:.1f} % more than"
-        yield f"The model {known} the loss of naming the class frequencies."
-    split = result.refinement
-    if split is not None:
-        gain, of = split.calibration_nats, "" if split.complete else f" (on a sample of {split.rows:,} rows)"
-        yield (
-            f"Calibration: one temperature, T = {split.temperature:.3g}, would remove {number(gain.value)} nats "
-            f"{interval(gain)}{of}; "
-            f"{number(split.refinement_nats)} nats are what the model does not know."
-        )
-        if split.temperature > 1.0 and gain.low is not None and gain.low > 0.0:
-            yield "It is too sure of itself: temperatures above 1 soften its probabilities."
-    if result.losses.worst_share == result.losses.worst_share and not result.infinite:
-        yield f"The worst 1 % of rows carry {100 * result.losses.worst_share:.1f} % of the loss."
 
 
 def _details(result: Evaluation) -> Iterator[Table]:
@@ -215,20 +174,3 @@ def _table(*headings: str) -> Table:
     for place, heading in enumerate(headings):
         table.add_column(heading, justify="right" if place else "left")
     return table
-
-
-def number(value: float) -> str:
-    """Four decimals, four digits where it is tiny or large."""
-    return f"{value:.4f}" if value == 0.0 or 1e-3 <= abs(value) < 1e4 else f"{value:.4g}"
-
-
-def interval(estimate: Estimate) -> str:
-    """``[0.1, 0.2]``, or nothing."""
-    if estimate.low is None or estimate.high is None:
-        return ""
-    return f"[{number(estimate.low)}, {number(estimate.high)}]"
-
-
-def percent(share: float) -> str:
-    """``12.3 %``; nothing where it is unknown."""
-    return f"{100 * share:.1f} %" if share == share else ""

@@ -1,6 +1,6 @@
 # pyright: reportMissingTypeStubs=false, reportUnknownVariableType=false, reportUnknownMemberType=false
 # pyright: reportUnknownArgumentType=false, reportUnknownParameterType=false
-"""What an experiment leaves behind: model, predictions, history and picture, all or none."""
+"""What an experiment leaves behind: model, predictions, history, picture and report, all or none."""
 
 from __future__ import annotations
 
@@ -12,13 +12,19 @@ from typing import TYPE_CHECKING
 import pyarrow as pa
 import pyarrow.parquet as pa_parquet
 
+from xent.cli._extras import has
 from xent.cli._staging import Staging
-from xent.evaluate import Columns, metadata
+from xent.evaluate import Columns, evaluate, metadata
 
 if TYPE_CHECKING:
     from xent.learn._experiment import Experiment
 
-NAMES = ("model.json", "predictions.parquet", "history.csv", "loss.svg")
+NAMES = ("model.json", "predictions.parquet", "history.csv", "loss.svg", "report.html")
+
+
+def written_names() -> tuple[str, ...]:
+    """The names of what will be written: without the report where its packages are not installed."""
+    return NAMES if has("report") else NAMES[:-1]
 
 
 def check_writable(directory: Path) -> None:
@@ -28,12 +34,16 @@ def check_writable(directory: Path) -> None:
 
 
 def write_outputs(experiment: Experiment, directory: Path) -> None:
-    """Write model.json, predictions.parquet, history.csv and loss.svg; after an error the directory is as before."""
+    """Write what `NAMES` lists; after an error the directory is as before."""
+    held = predictions(experiment)
     with Staging(directory, NAMES) as staging:
         experiment.model.save(staging.path("model.json"))
-        pa_parquet.write_table(predictions(experiment), staging.path("predictions.parquet"))
+        pa_parquet.write_table(held, staging.path("predictions.parquet"))
         _write_history(experiment, staging.path("history.csv"))
         _write_chart(experiment, staging.path("loss.svg"))
+        if has("report"):
+            text = evaluate(held).to_html(sources=[f"test rows of {experiment.table.source}"])
+            staging.path("report.html").write_text(text, encoding="utf-8")
 
 
 def predictions(experiment: Experiment) -> pa.Table:

@@ -22,6 +22,7 @@ declared, never guessed; a wrong declaration is refused with what shows it.
 Try:
   xent evaluate out/predictions.parquet             what xent fit left behind
   xent evaluate p.csv --probs p_ --target species   columns p_cat, p_dog, ...
+  xent evaluate p.parquet --out report.html         pictures, in a file to share
   xent evaluate a.parquet --against b.parquet --probs p_ --target y --id row
   xent evaluate lm.parquet --target-log-probs lp --bytes n   a language model
 
@@ -49,6 +50,7 @@ def evaluate(
     top_k: Annotated[tuple[int, ...], Parameter(converter=whole_numbers, help="Right if among the k greatest: 3,5.")] = (),
     bins: Annotated[int, Parameter(help="Bins of equal width in reliability tables.")] = 15,
     skip_unfit: Annotated[bool, Parameter(negative="", help="Leave out and count rows that are no predictions.")] = False,
+    out: Annotated[str | None, Parameter(metavar="PATH", help="Write the report to this HTML file.")] = None,
     engine: Annotated[Literal["local", "ray"] | None, Parameter(help="Processes of this machine, or a Ray cluster.")] = None,
     workers: Annotated[int | None, Parameter(help="Processes of --engine local.")] = None,
     address: Annotated[str | None, Parameter(help="Of the Ray cluster; else one is started here.")] = None,
@@ -57,8 +59,9 @@ def evaluate(
     json: Annotated[bool, Parameter(negative="", help="Print everything as JSON.")] = False,
 ) -> None:
     """Read, count, print; `HELP` is the manual."""
-    require("learn", "data")
-    from xent.cli._judgement import print_evaluation, print_json, reading_rows
+    require("learn", "data", *(["report"] if out is not None else []))
+    from xent.cli._judgement import print_evaluation, print_json, print_written, reading_rows
+    from xent.cli._report import check_report, write_report
     from xent.evaluate import Columns, Comparison, Engine, evaluate_files, evaluation
 
     kinds: dict[Kind, str | None] = {"probs": probs, "logits": logits, "log-probs": log_probs}
@@ -68,6 +71,7 @@ def evaluate(
     columns = Columns(target, kind, chosen, names, weights, bytes_, id_, by)
     if not predictions:
         raise ArgumentError("predictions must be named", "no file is given", "Try: xent evaluate out/predictions.parquet")
+    report = check_report(out) if out is not None else None
     folders = (resume, None if resume is None else f"{resume}/against")
     engines = [Engine(engine, workers, address, folder, allow_partial) for folder in folders]
     with reading_rows() as watch:
@@ -78,10 +82,14 @@ def evaluate(
         ]
     comparison = Comparison.of(*totals) if against is not None else None
     result = evaluation(totals[0])
+    if report is not None:
+        write_report(report, result, comparison, sources)
     if json:
         print_json(result, comparison)
     else:
         print_evaluation(result, comparison, predictions)
+    if report is not None:
+        print_written(report, aside=json)
 
 
 def _declared(kinds: "dict[Kind, str | None]") -> "tuple[Kind | None, str | None]":

@@ -27,6 +27,7 @@ Outputs in the directory --out, all of them or none:
   predictions.parquet  test rows: row (from 0), target, and p_CLASS per class
   history.csv          loss, gradient norm and seconds, iteration by iteration
   loss.svg             the learning curve
+  report.html          how good the predictions are: what xent evaluate says
 
 Exit code 0: done. 2: refused, with one line that says why. 130: interrupted.
 """

@@ -1,8 +1,8 @@
 """Predictions judged: log loss, calibration, intervals and a report, from arrays or from files larger than memory.
 
 The package is itself the function: ``xent.evaluate(predictions, target, kind="probs")``. `Totals` is the state behind it, which
-merges across batches, processes and machines. Needs SciPy, scikit-learn and pyarrow (``pip install '.[learn,cli,data]'`` in the
-clone of xent), loaded when a name of this package is first used.
+merges across batches, processes and machines. Needs SciPy, scikit-learn and pyarrow, and for reports altair, vl-convert and Jinja
+(``pip install '.[learn,cli,data,report]'`` in the clone of xent), loaded when a name of this package is first used.
 """
 
 import sys
@@ -41,7 +41,7 @@ __all__ = [
     "metadata",
 ]
 
-INSTALL = "Run in the clone of xent: pip install '.[learn,cli,data]'"
+INSTALL = "Run in the clone of xent: pip install '.[learn,cli,data,report]'"
 _HOMES = {
     "Batch": "_batch",
     "Columns": "_columns",

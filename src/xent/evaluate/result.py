@@ -4,21 +4,28 @@ from __future__ import annotations
 
 import json
 import math
+from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from fractions import Fraction
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from xent.evaluate._calibration_error import CalibrationErrors, calibration_errors
 from xent.evaluate._exact import ratio
 from xent.evaluate._intervals import Estimate
+from xent.evaluate._needed import needed
 from xent.evaluate._numbers import LN2, Means
 from xent.evaluate._plain import plain
 from xent.evaluate._refinement import Refinement, refinement
 from xent.evaluate._tables import Brier, ClassRow, GroupRow, Losses, SurprisingRow, brier, by_class, by_group, losses, surprising
 from xent.evaluate.totals import Totals
 from xent.information import entropy
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
+
+    from xent.evaluate._comparison import Comparison
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,6 +85,57 @@ class Evaluation:
     def to_json(self) -> str:
         """Everything as JSON; what is not finite is written as null, "infinity" or "-infinity"."""
         return json.dumps(plain(self.as_dict()), indent=2, ensure_ascii=False, allow_nan=False)
+
+    def to_html(
+        self, comparison: Comparison | None = None, *, sources: Sequence[str] = (), against: str = "", title: str = ""
+    ) -> str:
+        """The report: one HTML text that holds its pictures and loads nothing.
+
+        Args:
+            comparison: of this model, the first, with another; shown beside it.
+            sources: the files that were judged, in the order in which rows name them.
+            against: what the other model is called.
+            title: the heading.
+
+        Raises:
+            MissingExtraError: altair, vl-convert or Jinja is not installed; holds the line that installs them.
+        """
+        with needed("a report"):
+            from xent.evaluate.report._page import html
+        return html(self, comparison, sources=sources, against=against, title=title)
+
+    def _repr_html_(self) -> str:
+        """The summary, where a notebook shows it."""
+        from xent.evaluate._words import summary_html
+
+        return summary_html(self)
+
+    def plot_reliability(self, of: str | None = None) -> Figure:
+        """How often the predicted class, or the class named, came true against what was said; a Matplotlib figure."""
+        return _plots().reliability(self, of)
+
+    def plot_losses(self) -> Figure:
+        """Shares of the rows, and of the loss, by how great the loss is; a Matplotlib figure."""
+        return _plots().losses(self)
+
+    def plot_confusion(self) -> Figure:
+        """What is taken for what; beyond 50 classes the most frequent mistakes; a Matplotlib figure."""
+        return _plots().confusion(self)
+
+    def plot_temperature(self) -> Figure:
+        """The loss against the temperature; a Matplotlib figure."""
+        return _plots().temperature(self)
+
+    def plot_decomposition(self) -> Figure:
+        """The parts of the log loss beside the guesses, and of the Brier score; a Matplotlib figure."""
+        return _plots().decomposition(self)
+
+
+def _plots() -> Any:
+    """The module that draws."""
+    with needed("a plot"):
+        from xent.evaluate import _plots
+    return _plots
 
 
 def evaluation(totals: Totals) -> Evaluation:

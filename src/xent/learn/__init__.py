@@ -13,7 +13,7 @@ if TYPE_CHECKING:
 
 __all__ = ["SoftmaxRegression", "Step"]
 
-INSTALL = "Run in the clone of xent: pip install '.[learn,cli,data]'"
+INSTALL = "Run in the clone of xent: pip install '.[learn,cli,data,report]'"
 
 
 def __getattr__(name: str) -> Any:

@@ -1,0 +1,143 @@
+"""What the pictures show, as plain rows: the report's charts, its tables of the same numbers, and Matplotlib draw from here."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from itertools import pairwise
+from typing import Any, NamedTuple
+
+import numpy as np
+
+from xent.evaluate.result import Evaluation
+
+Row = dict[str, Any]
+
+MOST_LOSS_BINS, LEAST_BITS = 48, 26
+"""Bins of the histogram of losses, and octaves below the greatest loss after which small losses are one bin."""
+MOST_MATRIX, MOST_PAIRS = 50, 20
+"""Classes up to which confusions are a matrix, and pairs that are shown where there are more."""
+
+
+class Part(NamedTuple):
+    """A bar from one number to another."""
+
+    row: str
+    part: str
+    low: float
+    high: float
+
+
+def decomposition(result: Evaluation) -> list[Part]:
+    """The log loss in its two parts, and the two guesses that look at nothing, in nats."""
+    nats, split = result.finite_log_loss_nats, result.refinement
+    parts = [Part("log loss", "log loss", 0.0, nats)]
+    if split is not None:
+        gain = max(split.calibration_nats.value, 0.0)
+        parts = [Part("log loss", "refinement", 0.0, nats - gain), Part("log loss", "calibration", nats - gain, nats)]
+    if result.baselines is not None:
+        known, alike = result.baselines.frequencies_nats, result.baselines.uniform_nats
+        parts += [Part("class frequencies", "guess", 0.0, known), Part("all classes alike", "guess", 0.0, alike)]
+    return [part for part in parts if math.isfinite(part.high)] if math.isfinite(nats) else []
+
+
+def brier_steps(result: Evaluation) -> list[Part]:
+    """From the score of the frequencies to that of the model, step by step; empty where the parts are not known."""
+    score = result.brier
+    if score is None or score.reliability is None or score.resolution is None or score.within is None:
+        return []
+    steps = {"resolution": -score.resolution, "reliability": score.reliability, "within bins": score.within}
+    ends = np.cumsum([score.uncertainty, *steps.values()]).tolist()
+    bars = zip(steps, pairwise(ends), strict=True)
+    moves = [Part(name, "lowers it" if b < a else "raises the score", min(a, b), max(a, b)) for name, (a, b) in bars]
+    whole = [Part("uncertainty", "score", 0.0, score.uncertainty), Part("Brier score", "score", 0.0, score.score.value)]
+    return [whole[0], *moves, whole[1]]
+
+
+def reliability(result: Evaluation) -> list[Row]:
+    """Bins of the predicted class, number -1, and of every class where there are tables of them."""
+    errors = result.calibration
+    if errors is None:
+        return []
+    total = sum(band.bin.weight for band in errors.bins)
+    rows = [
+        _bin(-1, band.bin, total) | {"from": _rounded(band.frequency.low), "to": _rounded(band.frequency.high)}
+        for band in errors.bins
+    ]
+    for number, bins in enumerate(errors.by_class):
+        whole = sum(one.weight for one in bins)
+        rows += [_bin(number, one, whole) | {"from": None, "to": None} for one in bins]
+    return rows
+
+
+def _bin(number: int, one: Any, total: float) -> Row:
+    """A bin as a row; `share` is its part of the weight."""
+    row = {"class": number, "low": one.low, "high": one.high, "said": one.confidence, "came": one.frequency}
+    row["share"] = one.weight / total if total else 0.0
+    return {name: value if name == "class" else _rounded(value) for name, value in row.items()}
+
+
+def _rounded(value: float | None) -> float | None:
+    """Six digits are more than a picture shows; None for what is no number."""
+    return float(f"{value:.6g}") if value is not None and math.isfinite(value) else None
+
+
+def loss_histogram(result: Evaluation) -> list[Row]:
+    """Shares of the rows and of the loss between edges a fixed ratio apart; infinite losses are no part of it."""
+    held = [one for one in result.losses.bins if math.isfinite(one.high)]
+    if not held:
+        return []
+    top = math.log2(held[-1].high)
+    bottom = min(max(math.log2(max(held[0].low, 2.0**-40)), top - LEAST_BITS), top - 1.0)
+    step = next(s for s in (0.125, 0.25, 0.5, 1.0) if (top - bottom) / s <= MOST_LOSS_BINS)
+    first = math.floor(bottom / step)
+    count = math.ceil(top / step) - first
+    weight, nats = np.zeros(count), np.zeros(count)
+    for one in held:
+        at = int(np.clip(math.floor(math.log2(max(one.low, 2.0**-60)) / step) - first, 0, count - 1))
+        weight[at] += one.weight
+        nats[at] += one.nats
+    rows, loss = sum(one.weight for one in result.losses.bins), nats.sum()
+    return [
+        {
+            "low": 2.0 ** ((first + n) * step),
+            "high": 2.0 ** ((first + n + 1) * step),
+            "rows": _rounded(weight[n] / rows),
+            "loss": _rounded(nats[n] / loss if loss else 0.0),
+        }
+        for n in range(count)
+    ]
+
+
+def confusion_cells(result: Evaluation, names: Sequence[str]) -> list[Row]:
+    """Cells of the matrix that hold a row; `share` is of the rows of the true class. Empty where a matrix would be too large."""
+    if result.confusion is None or not 0 < len(names) <= MOST_MATRIX:
+        return []
+    totals = np.zeros(len(names))
+    for true, _, rows in result.confusion:
+        totals[true] += rows
+    return [
+        {"true": names[true], "said": names[said], "rows": rows, "share": _rounded(rows / totals[true]), "right": true == said}
+        for true, said, rows in result.confusion
+    ]
+
+
+def confused_pairs(result: Evaluation, names: Sequence[str]) -> list[Row]:
+    """The most frequent mistakes, greatest first."""
+    wrong = [pair for pair in result.confusion or () if pair[0] != pair[1]]
+    wrong.sort(key=lambda pair: (-pair[2], pair[0], pair[1]))
+    return [{"true": names[true], "said": names[said], "rows": rows} for true, said, rows in wrong[:MOST_PAIRS]]
+
+
+def temperature_curve(result: Evaluation) -> list[Row]:
+    """Temperature and mean loss."""
+    curve = () if result.refinement is None else result.refinement.curve
+    return [{"T": t, "nats": nats} for t, nats in curve if math.isfinite(nats)]
+
+
+def group_rows(result: Evaluation, names: Sequence[str]) -> list[Row]:
+    """The loss of each group, with its interval."""
+    losses = [(name, row.log_loss_nats) for name, row in zip(names, result.by_group, strict=True)]
+    return [
+        {"group": name, "nats": one.value, "low": one.low, "high": one.high} for name, one in losses if math.isfinite(one.value)
+    ]

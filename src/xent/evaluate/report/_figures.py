@@ -1,0 +1,87 @@
+"""The figures of a report: each a chart, its data, what it says in a sentence, and the same numbers as a table."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Any
+
+from xent.evaluate._words import number, percent
+from xent.evaluate.report import _charts as charts
+from xent.evaluate.report import _data as data
+from xent.evaluate.report import _tables as tables
+from xent.evaluate.report._safe import labels, shown
+from xent.evaluate.result import Evaluation
+
+
+@dataclass(frozen=True, slots=True)
+class Figure:
+    """A chart, the rows that it draws by the name of their set, its text for who cannot see it, and its numbers."""
+
+    chart: dict[str, Any]
+    data: dict[str, list[dict[str, Any]]]
+    says: str
+    table: tables.Table | None
+
+
+def figures(result: Evaluation) -> dict[str, Figure]:
+    """Every figure for which the evaluation has numbers, by name."""
+    return dict([*_losses(result), *_calibration(result), *_confusion(result), *_groups(result)])
+
+
+def _losses(result: Evaluation) -> Iterator[tuple[str, Figure]]:
+    """The parts of the loss, those of the Brier score, and the histogram."""
+    parts = data.decomposition(result)
+    if len(parts) > 1:
+        says = "Bars: " + ", ".join(f"{one.row}, {one.part}: {number(one.high - one.low)} nats" for one in parts)
+        chart, rows = (
+            charts.decomposition(len({part.row for part in parts}), [part.part for part in parts]),
+            [part._asdict() for part in parts],
+        )
+        yield "decomposition", Figure(chart, {"decomposition": rows}, says, tables.of_parts(parts, "nats"))
+    steps = data.brier_steps(result)
+    if steps:
+        says = "Steps from the uncertainty of the classes to the Brier score of the model"
+        rows = [step._asdict() for step in steps]
+        yield "brier", Figure(charts.brier(len(steps)), {"brier": rows}, says, tables.of_parts(steps, "Brier score"))
+    bins = data.loss_histogram(result)
+    if bins:
+        says = f"Histogram of the losses; the worst 1 % of rows carry {percent(result.losses.worst_share)} of the loss"
+        yield "losses", Figure(charts.losses(), {"losses": bins}, says, tables.of_losses(bins))
+
+
+def _calibration(result: Evaluation) -> Iterator[tuple[str, Figure]]:
+    """The reliability diagram with how many rows its bins hold, and the temperature curve."""
+    bins = data.reliability(result)
+    if bins and result.calibration is not None:
+        several = bool(result.calibration.by_class)
+        says = f"Reliability diagram of the predicted class; calibration error {number(result.calibration.equal_width.value)}"
+        yield "reliability", Figure(charts.reliability(classes=several), {"bins": bins}, says, tables.of_bins(bins))
+        says = "Histogram of the predicted probability"
+        yield "confidence", Figure(charts.confidence(classes=several), {"bins": bins}, says, None)
+    curve, split = data.temperature_curve(result), result.refinement
+    if curve and split is not None:
+        says = f"Log loss against temperature; it is least at T = {split.temperature:.3g}"
+        chart = charts.temperature(split.temperature, curve[0]["T"], curve[-1]["T"])
+        yield "temperature", Figure(chart, {"temperature": curve}, says, tables.of_curve(curve))
+
+
+def _confusion(result: Evaluation) -> Iterator[tuple[str, Figure]]:
+    """The matrix where it can be read, else the most frequent mistakes."""
+    names = labels(result.classes)
+    pairs = data.confused_pairs(result, names)
+    cells = data.confusion_cells(result, names)
+    if cells:
+        says = f"Matrix of {len(names)} true by {len(names)} predicted classes"
+        yield "confusion", Figure(charts.confusion(names), {"confusion": cells}, says, tables.of_pairs(pairs) if pairs else None)
+    elif pairs:
+        says = f"The {len(pairs)} most frequent mistakes"
+        yield "mistakes", Figure(charts.mistakes(len(pairs)), {"mistakes": pairs}, says, tables.of_pairs(pairs))
+
+
+def _groups(result: Evaluation) -> Iterator[tuple[str, Figure]]:
+    """The groups, where they fit into one picture."""
+    rows = data.group_rows(result, labels([group.name for group in result.by_group]))
+    if 1 < len(rows) <= 40:
+        says = f"Log loss of each value of {shown(result.group_column)}, with intervals"
+        yield "groups", Figure(charts.groups(len(rows)), {"groups": rows}, says, None)

@@ -1,0 +1,182 @@
+"""The report as text: complete, harmless whatever the data are called, and with the evaluation's own numbers."""
+
+import base64
+import hashlib
+import json
+import re
+from html.parser import HTMLParser
+
+import pytest
+
+import xent
+from tests.evaluate.report.conftest import HOSTILE
+from xent.evaluate._words import meaning
+from xent.evaluate.report._safe import json_text, labels, shown
+
+VOID = {"meta", "img", "br", "link", "input"}
+
+
+class Page(HTMLParser):
+    """Elements, attributes and texts of a page; scripts and styles are texts of their own."""
+
+    def __init__(self, text):
+        super().__init__(convert_charrefs=True)
+        self.elements, self.attributes, self.open, self.texts = [], [], [], []
+        self.feed(text)
+
+    def handle_starttag(self, tag, attributes):
+        self.elements.append(tag)
+        self.attributes += [(tag, name, value) for name, value in attributes]
+        if tag not in VOID:
+            self.open.append(tag)
+
+    def handle_endtag(self, tag):
+        assert self.open.pop() == tag
+
+    def handle_data(self, data):
+        self.texts.append((self.open[-1] if self.open else "", data))
+
+    def of(self, tag):
+        return [text for place, text in self.texts if place == tag]
+
+    @property
+    def policy(self):
+        return next(
+            value for tag, name, value in self.attributes if tag == "meta" and name == "content" and "default-src" in value
+        )
+
+    @property
+    def words(self):
+        return re.sub(r"\s+", " ", " ".join(text for place, text in self.texts if place not in {"script", "style"}))
+
+
+@pytest.fixture(scope="module")
+def page(ten):
+    return Page(ten.to_html(sources=["ten.parquet"]))
+
+
+@pytest.fixture(scope="module")
+def hostile_text(hostile):
+    return hostile.to_html(sources=["<u>file</u>\u202e.parquet"], title="<s>title</s>")
+
+
+def sha256(text):
+    return f"'sha256-{base64.b64encode(hashlib.sha256(text.encode()).digest()).decode()}'"
+
+
+def test_the_policy_allows_this_script_and_this_style_and_nothing_else(page):
+    charts, script = page.of("script")
+    rules = dict(rule.split(" ", 1) for rule in page.policy.split("; "))
+    assert rules == {
+        "default-src": "'none'",
+        "script-src": sha256(script),
+        "style-src": sha256(page.of("style")[0]),
+        "base-uri": "'none'",
+        "form-action": "'none'",
+    }
+    assert page.elements.count("script") == 2
+    assert ("script", "type", "application/json") in page.attributes
+    assert json.loads(charts)["charts"].keys() == {value for tag, name, value in page.attributes if name == "data-chart"}
+
+
+@pytest.mark.parametrize("case", ["ten", "hostile", "infinite", "words"])
+def test_nothing_is_loaded_and_no_attribute_is_code(request, case):
+    found = Page(request.getfixturevalue(case).to_html())
+    names = {name for _, name, _ in found.attributes}
+    assert not names & {"src", "href", "srcset", "style", "action", "formaction", "data", "poster", "background"}
+    assert not [name for name in names if name.startswith("on")]
+    assert not set(found.elements) & {"link", "img", "iframe", "object", "embed", "base", "form", "svg", "audio", "video"}
+    assert not re.search(r"url\(|@import", found.of("style")[0])
+    assert not re.search(r"https?://", found.words)
+
+
+def test_names_are_text_and_never_markup(hostile, hostile_text):
+    plain = Page(hostile_text)
+    assert not set(plain.elements) & {"img", "b", "i", "u", "s"}
+    assert plain.elements.count("script") == 2
+    for name in (*HOSTILE, "<b>3</b>\u202e", "<u>file</u>\u202e.parquet", "<i>by</i>", "<s>title</s>"):
+        assert shown(name) in plain.words or name.startswith("<b>")
+    assert "\u202e" not in hostile_text
+    assert r"evil\u202egnp.exe" in plain.words
+    assert {"true", "said"} <= json.loads(plain.of("script")[0])["datasets"]["confusion"][0].keys()
+    assert "<" not in plain.of("script")[0]
+    summary = hostile._repr_html_()
+    assert Page(summary).elements.count("script") == 0
+    assert not re.search(r"style=|src=|href=", summary)
+
+
+def test_numbers_are_those_of_the_evaluation(ten, page):
+    interval = ten.log_loss_nats
+    assert f"log loss {interval.value:.4f} {interval.low:.4f} to {interval.high:.4f} nats per row" in re.sub(
+        r" +", " ", page.words
+    )
+    assert f"accuracy {100 * ten.accuracy.value:.1f} %" in page.words
+    assert f"Brier score {ten.brier.score.value:.4f}" in page.words
+    for line in meaning(ten):
+        assert line in page.words
+    data = json.loads(page.of("script")[0])["datasets"]
+    bins = [row for row in data["bins"] if row["class"] == -1]
+    assert [row["came"] for row in bins] == pytest.approx([band.bin.frequency for band in ten.calibration.bins], rel=1e-5)
+    assert sum(row["rows"] for row in data["losses"]) == pytest.approx(1.0, abs=1e-4)
+    assert sum(row["rows"] for row in data["confusion"]) == ten.counted
+    cells = {(row["true"], row["said"]): row["rows"] for row in data["confusion"]}
+    assert cells == {(str(true), str(said)): rows for true, said, rows in ten.confusion}
+    assert [part["high"] for part in data["decomposition"]][-1] == ten.baselines.uniform_nats
+    assert [row["nats"] for row in data["temperature"]] == [nats for _, nats in ten.refinement.curve]
+
+
+def test_rows_that_do_not_count_are_counted(infinite):
+    words = Page(infinite.to_html()).words
+    assert "5 of 120 rows have no label and were left out." in words
+    assert "1 of 120 rows are no predictions" in words
+    assert "4 rows have infinite loss. Without them it is 1.0986 nats" in words
+    assert "The log loss is infinite: 4 rows" in words
+
+
+def test_a_comparison_names_the_other_model(compared):
+    result, comparison = compared
+    words = Page(result.to_html(comparison, against="b<.parquet")).words
+    assert "Beside b<.parquet" in words
+    assert f"{comparison.log_loss_nats.difference.value:.4f}".replace("-", "−") in words
+
+
+def test_without_classes_only_what_is_known(words):
+    found = Page(words.to_html())
+    assert set(json.loads(found.of("script")[0])["charts"]) == {"losses"}
+    assert "bits per byte" in found.words
+    assert "accuracy" not in found.words
+
+
+def test_the_same_evaluation_gives_the_same_bytes(ten):
+    assert ten.to_html() == ten.to_html()
+
+
+def test_a_report_is_about_a_megabyte(ten):
+    assert len(ten.to_html().encode()) < 1_200_000
+
+
+@pytest.mark.parametrize("missing", ["altair", "jinja2", "vl_convert"])
+def test_a_missing_package_names_the_line_that_installs_it(monkeypatch, ten, missing):
+    import sys
+
+    for name in [name for name in sys.modules if name.startswith("xent.evaluate.report._")]:
+        monkeypatch.delitem(sys.modules, name)
+    monkeypatch.setitem(sys.modules, missing, None)
+    with pytest.raises(xent.MissingExtraError) as caught:
+        ten.to_html()
+    line = "Run in the clone of xent: pip install '.[learn,cli,data,report]'"
+    assert str(caught.value) == f"a report needs optional packages; {missing} is not installed. {line}"
+
+
+def test_what_cannot_be_seen_is_written_out():
+    assert shown("a\u202eb\x00c\n\ud800") == r"a\u202eb\x00c\x0a\ud800"
+    assert shown("שלום") == "שלום"
+    assert len(shown("x" * 1000)) == 160
+
+
+def test_labels_differ():
+    assert labels(["a\u200b", r"a\u200b", "", "b"]) == [r"a\u200b (0)", r"a\u200b (1)", "(empty)", "b"]
+
+
+def test_json_ends_no_script():
+    assert json_text("</script><!--&'\u2028") == r'"\u003c/script\u003e\u003c!--\u0026\u0027\u2028"'

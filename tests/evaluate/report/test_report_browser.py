@@ -1,0 +1,170 @@
+"""The report in a browser: it draws, it answers, and it neither loads, evaluates nor executes what it should not."""
+
+import shutil
+from itertools import pairwise
+
+import pytest
+
+from tests.evaluate.report.conftest import HOSTILE
+from xent.evaluate.report._safe import shown
+
+playwright = pytest.importorskip("playwright.sync_api", reason="playwright is not installed: pip install playwright")
+CHROMIUM = next(filter(None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome"))), None)
+pytestmark = pytest.mark.skipif(CHROMIUM is None, reason="no chromium is installed: apt install chromium")
+CASES = ("ten", "hostile", "infinite", "words", "compared")
+
+
+@pytest.fixture(scope="module")
+def browser():
+    with playwright.sync_playwright() as driver:
+        started = driver.chromium.launch(executable_path=CHROMIUM, args=["--no-sandbox"])
+        yield started
+        started.close()
+
+
+@pytest.fixture
+def opened(request, browser, tmp_path):
+    """Open a report in a page that records what it says, asks for and refuses."""
+    pages = []
+
+    def opening(case, **options):
+        made = request.getfixturevalue(case)
+        text = made[0].to_html(made[1], against="other") if isinstance(made, tuple) else made.to_html()
+        (tmp_path / "report.html").write_text(text, encoding="utf-8")
+        page = browser.new_page(**options)
+        pages.append(page)
+        page.said, page.asked = [], []
+        page.on("console", lambda message: page.said.append(message.text))
+        page.on("pageerror", lambda error: page.said.append(str(error)))
+        page.on("dialog", lambda dialog: (page.said.append("dialog"), dialog.dismiss()))
+        page.on("request", lambda asked: page.asked.append(asked.url))
+        watch = "window.broken = []; document.addEventListener('securitypolicyviolation', e => broken.push(e.violatedDirective))"
+        page.add_init_script(watch)
+        page.goto((tmp_path / "report.html").as_uri())
+        page.wait_for_selector("html[data-drawn]", timeout=20_000)
+        return page
+
+    yield opening
+    for page in pages:
+        page.close()
+
+
+@pytest.mark.parametrize("case", CASES)
+def test_every_chart_is_drawn_and_nothing_is_said_loaded_or_refused(opened, case):
+    page = opened(case)
+    assert page.said == []
+    assert len(page.asked) == 1
+    assert page.evaluate("broken") == []
+    drawn = page.evaluate("[...document.querySelectorAll('[data-chart]')].map(c => c.querySelectorAll('svg.marks path').length)")
+    assert drawn
+    assert min(drawn) > 0
+
+
+def test_the_policy_refuses_what_it_should(opened):
+    page = opened("words")
+    page.evaluate("document.body.append(Object.assign(document.createElement('img'), {src: 'https://example.invalid/x.png'}))")
+    page.evaluate("document.body.insertAdjacentHTML('beforeend', '<p style=\"color: red\" onclick=\"x()\">')")
+    page.evaluate("fetch('https://example.invalid/').catch(() => 0)")
+    # Later, as the page itself would: what the driver evaluates at once may do all.
+    page.evaluate("setTimeout(() => { try { Function('0')() } catch (error) { window.caught = error.name } })")
+    page.wait_for_function("window.caught")
+    assert page.evaluate("caught") == "EvalError"
+    assert {"img-src", "style-src-attr", "script-src-attr", "connect-src", "script-src"} == set(page.evaluate("broken"))
+
+
+def test_hostile_names_are_shown_and_make_no_element(opened):
+    page = opened("hostile")
+    assert page.said == []
+    assert page.evaluate("document.querySelectorAll('img, b, i, script').length") == 2
+    text = page.inner_text("body")
+    for name in (*HOSTILE, "<i>by</i>"):
+        assert shown(name) in text
+    page.locator("#confusion .mark-text text").first.hover()
+    page.wait_for_selector("#vg-tooltip-element.visible")
+    assert shown(HOSTILE[0]) in page.inner_text("#vg-tooltip-element")
+    assert page.evaluate("document.querySelectorAll('img, b, i, script').length") == 2
+    assert page.evaluate("broken") == []
+
+
+def test_a_heading_sorts_by_number_and_back(opened, ten):
+    page = opened("ten")
+    table = page.get_by_role("region", name="Classes")
+    recalls = [row.recall for row in ten.by_class]
+
+    def column(place):
+        return table.locator(f"tbody tr > :nth-child({place})").all_inner_texts()
+
+    table.get_by_role("button", name="recall").click()
+    assert column(5) == [f"{100 * recall:.1f} %" for recall in sorted(recalls, reverse=True)]
+    assert table.locator("th[aria-sort=descending]").inner_text().startswith("recall")
+    table.get_by_role("button", name="recall").press("Enter")
+    assert column(5) == [f"{100 * recall:.1f} %" for recall in sorted(recalls)]
+    table.get_by_role("button", name="class").click()
+    assert column(1) == sorted(ten.classes)
+    assert table.locator("th[aria-sort]").count() == 1
+
+
+def test_a_class_is_chosen(opened, ten):
+    page = opened("ten")
+    points = "[...document.querySelectorAll('[data-chart=reliability] .mark-symbol path')].map(p => p.getAttribute('aria-label'))"
+    assert len(page.evaluate(points)) == len(ten.calibration.bins)
+    page.get_by_label("Probability of").select_option(label="class 4")
+    page.wait_for_function(f"{points}.length === {len(ten.calibration.by_class[4])}")
+    for label, one in zip(page.evaluate(points), ten.calibration.by_class[4], strict=True):
+        assert f"said: {one.confidence:.3f}" in label
+    assert page.said == []
+
+
+@pytest.mark.parametrize(("scheme", "dark"), [("light", False), ("dark", True)])
+def test_light_and_dark(opened, scheme, dark):
+    page = opened("ten", color_scheme=scheme)
+    paper, ink = page.evaluate("[getComputedStyle(document.body).backgroundColor, getComputedStyle(document.body).color]")
+    light = [sum(map(int, colour.removeprefix("rgb(").rstrip(")").split(","))) for colour in (paper, ink)]
+    assert (light[0] < light[1]) == dark
+    label = "getComputedStyle(document.querySelector('[data-chart=losses] .role-axis-label text')).fill"
+    before = page.evaluate(label)
+    page.emulate_media(color_scheme="light" if dark else "dark")
+    assert page.evaluate(label) != before
+
+
+CONTRAST = """() => {
+  const light = (c) => { const [r, g, b] = c.match(/[\\d.]+/g).slice(0, 3).map((v) => {
+    v /= 255; return v <= 0.04045 ? v / 12.92 : ((v + 0.055) / 1.055) ** 2.4; }); return 0.2126 * r + 0.7152 * g + 0.0722 * b; };
+  const paper = light(getComputedStyle(document.body).backgroundColor);
+  const ratio = (c) => { const x = light(c); return (Math.max(x, paper) + 0.05) / (Math.min(x, paper) + 0.05); };
+  const texts = [...document.querySelectorAll('p, dt, dd, li, th, td, summary, figcaption, h1, h2, h3')];
+  const labels = [...document.querySelectorAll('.role-axis text, .role-legend text')];
+  return Math.min(...texts.filter((e) => !e.matches('.notice')).map((e) => ratio(getComputedStyle(e).color)),
+                  ...labels.map((e) => ratio(getComputedStyle(e).fill)));
+}"""
+
+
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+def test_text_stands_out_from_its_ground(opened, scheme):
+    assert opened("ten", color_scheme=scheme).evaluate(CONTRAST) >= 4.5
+
+
+@pytest.mark.parametrize("case", CASES)
+def test_a_phone_needs_no_sideways_scrolling(opened, case):
+    page = opened(case, viewport={"width": 375, "height": 700})
+    assert page.evaluate("document.documentElement.scrollWidth") <= 375
+    widths = page.evaluate("[...document.querySelectorAll('.chart svg.marks')].map(s => s.getBoundingClientRect().right)")
+    assert max(widths) <= 375
+
+
+def test_headings_are_in_order_and_charts_have_a_description(opened):
+    page = opened("ten")
+    levels = page.evaluate("[...document.querySelectorAll('h1,h2,h3')].map(h => Number(h.tagName[1]))")
+    assert levels[0] == 1
+    assert all(after - before <= 1 for before, after in pairwise(levels))
+    said = page.evaluate(
+        "[...document.querySelectorAll('[data-chart] svg.marks')].map(s => s.closest('[aria-label]')?.ariaLabel ?? '')"
+    )
+    assert all(len(text) > 20 for text in said)
+
+
+def test_a_print_holds_the_whole_width(opened):
+    page = opened("ten")
+    page.emulate_media(media="print", color_scheme="dark")
+    assert page.evaluate("getComputedStyle(document.body).backgroundColor") == "rgb(255, 255, 255)"
+    assert len(page.pdf(format="A4")) > 10_000
