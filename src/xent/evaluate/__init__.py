@@ -19,6 +19,10 @@ if TYPE_CHECKING:
     from xent.evaluate._comparison import Comparison, Difference
     from xent.evaluate._intervals import Estimate
     from xent.evaluate._spec import Kind, Spec
+    from xent.evaluate.calibration._store import load_calibrator
+    from xent.evaluate.calibration.affine import MatrixScaling, VectorScaling
+    from xent.evaluate.calibration.isotonic import IsotonicCalibration
+    from xent.evaluate.calibration.temperature import TemperatureScaling
     from xent.evaluate.result import Evaluation, evaluation
     from xent.evaluate.totals import Totals
 
@@ -29,12 +33,17 @@ __all__ = [
     "Difference",
     "Estimate",
     "Evaluation",
+    "IsotonicCalibration",
     "Kind",
+    "MatrixScaling",
     "Spec",
+    "TemperatureScaling",
     "Totals",
+    "VectorScaling",
     "evaluate",
     "evaluate_files",
     "evaluation",
+    "load_calibrator",
     "metadata",
 ]
 
@@ -46,12 +55,17 @@ _HOMES = {
     "Difference": "_comparison",
     "Estimate": "_intervals",
     "Evaluation": "result",
+    "IsotonicCalibration": "calibration.isotonic",
     "Kind": "_spec",
+    "MatrixScaling": "calibration.affine",
     "Spec": "_spec",
+    "TemperatureScaling": "calibration.temperature",
     "Totals": "totals",
+    "VectorScaling": "calibration.affine",
     "evaluate": "_call",
     "evaluate_files": "_call",
     "evaluation": "result",
+    "load_calibrator": "calibration._store",
     "metadata": "_columns",
 }
 """Public name -> the module of this package that holds it."""
