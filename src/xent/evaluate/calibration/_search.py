@@ -1,7 +1,8 @@
 """The temperature of least loss, by few passes over the rows.
 
-With β = 1/T the mean loss is convex: its slope ``E_p[x] − x_target`` rises with β, as its derivative is the variance of x under p.
-Every pass sums loss, slope and curvature at several β at once. The sums are exact, so neither order nor batches change a bit of β.
+With β = 1/T the mean loss is convex: its slope ``E_p[x] − x_target`` rises with β, as its derivative is the variance of x
+under p. Every pass sums loss, slope and curvature at several β at once. The sums are exact, so neither order nor batches
+change a bit of β.
 """
 
 from __future__ import annotations

@@ -138,7 +138,8 @@ def parsed(text: str | bytes, name: str, cls: type[Made]) -> Made:
 
 def _made(entries: Entries, cls: type[Made]) -> Made:
     """The calibrator of these entries."""
-    entries.take("format"), entries.take("version")
+    for name in ("format", "version"):
+        entries.take(name)
     known = methods()
     method = entries.text("method", *known)
     if not issubclass(known[method], cls):

@@ -14,7 +14,7 @@ from xent.evaluate._spec import Kind, Spec
 from xent.evaluate.calibration._calibrator import Calibrator
 from xent.evaluate.calibration._entries import Entries
 from xent.evaluate.calibration._estimator import isotonic_steps
-from xent.evaluate.calibration._rows import logits_of, pieces, scored
+from xent.evaluate.calibration._rows import counts, logits_of, pieces, scored
 from xent.functional.normalise import softmax
 
 Floats = npt.NDArray[np.float64]
@@ -83,11 +83,13 @@ class IsotonicCalibration(Calibrator):
         if self.floor * spec.n_classes >= 1.0:
             found = f"found {self.floor!r} with {spec.n_classes} classes"
             raise ArgumentError("floor must lie in [0, 1/C)", found, "0 leaves zeros as they are; 1e-6 serves most.")
-        rows = [scored(spec, part, finite=False) for part in pieces(batch)]
-        target, weight = np.concatenate([r.target for r in rows]), np.concatenate([r.weight for r in rows])
-        if not len(target):
+        count = int(np.count_nonzero(counts(batch)))
+        if not count:
             raise ArgumentError("there must be rows to fit to", "no row has a class and a weight above 0", "Give some.")
-        probs = np.concatenate([self._probs(r.logits) for r in rows])
+        probs, target, weight, start = np.empty((count, spec.n_classes)), np.empty(count, np.int64), np.empty(count), 0
+        for rows in (scored(spec, part, finite=False) for part in pieces(batch)):
+            here = slice(start, start + len(rows.target))
+            probs[here], target[here], weight[here], start = self._probs(rows.logits), rows.target, rows.weight, here.stop
         chosen = [1] if spec.n_classes == 2 else range(spec.n_classes)
         self.curves_ = [self._curve(probs[:, k], target == k, weight) for k in chosen]
         self.judge(spec, batch)

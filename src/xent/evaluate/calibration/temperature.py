@@ -13,9 +13,9 @@ from xent.evaluate._batch import Batch, check
 from xent.evaluate._spec import Kind, Spec
 from xent.evaluate._temperature import Scored
 from xent.evaluate.calibration._calibrator import Calibrator
+from xent.evaluate.calibration._entries import Entries
 from xent.evaluate.calibration._rows import pieces, scored
 from xent.evaluate.calibration._search import Found, least
-from xent.evaluate.calibration._entries import Entries
 
 Floats = npt.NDArray[np.float64]
 
@@ -28,8 +28,8 @@ class TemperatureScaling(Calibrator):
         p_i = softmax(x_i / T)
         minimise  Σ_i v_i · (−log p_i[y_i]) / Σ_i v_i    over 1/T in [1/1000, 1000], where it is convex
 
-    The order of the classes in each row stays, and with it every prediction. Sums over rows are exact: neither their order nor how
-    they are parted in batches changes a bit of T. A weight of 2 counts as the row given twice.
+    The order of the classes in each row stays, and with it every prediction. Sums over rows are exact: neither their order nor
+    how they are parted in batches changes a bit of T. A weight of 2 counts as the row given twice.
 
     Args:
         kind: what X holds: "logits", "log-probs" or "probs", whose logarithms are logits too.
