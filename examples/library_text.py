@@ -9,13 +9,13 @@ import sys
 import sysconfig
 from collections.abc import Sequence
 from pathlib import Path
+from typing import TYPE_CHECKING
 
-try:
-    import torch
-    from tokenizers import Tokenizer, models, pre_tokenizers, trainers
-    from torch import Tensor
-except ModuleNotFoundError as error:
-    sys.exit(f"{error.name} is missing. Run in the clone of xent: pip install '.[torch,cli]' tokenizers")
+import torch
+from torch import Tensor
+
+if TYPE_CHECKING:
+    from tokenizers import Tokenizer
 
 UNLIKE = re.compile(r"site-packages|dist-packages|encodings/|config-|_sysconfigdata")
 """Packages that were installed, tables of code points, and what was noted when this Python was built."""
@@ -43,8 +43,12 @@ def source(path: Path) -> str:
         return ""
 
 
-def learn_vocabulary(texts: Sequence[str], entries: int) -> Tokenizer:
+def learn_vocabulary(texts: Sequence[str], entries: int) -> "Tokenizer":
     """Byte pairs: bytes, and the most frequent neighbours joined, until there are so many entries."""
+    try:
+        from tokenizers import Tokenizer, models, pre_tokenizers, trainers
+    except ModuleNotFoundError:
+        sys.exit("tokenizers is missing. Run in the clone of xent: pip install '.[torch,cli]' tokenizers")
     tokenizer = Tokenizer(models.BPE())
     tokenizer.pre_tokenizer = pre_tokenizers.ByteLevel(add_prefix_space=False)
     alphabet = sorted(pre_tokenizers.ByteLevel.alphabet())
@@ -53,7 +57,7 @@ def learn_vocabulary(texts: Sequence[str], entries: int) -> Tokenizer:
     return tokenizer
 
 
-def first_windows(tokenizer: Tokenizer, texts: Sequence[str], count: int, length: int) -> Tensor:
+def first_windows(tokenizer: "Tokenizer", texts: Sequence[str], count: int, length: int) -> Tensor:
     """The first [count, length] tokens of the texts; fewer windows where the texts end."""
     tokens: list[int] = []
     for text in texts:
@@ -64,7 +68,7 @@ def first_windows(tokenizer: Tokenizer, texts: Sequence[str], count: int, length
     return torch.tensor(tokens[: count * length]).view(count, length)
 
 
-def middle_windows(tokenizer: Tokenizer, texts: Sequence[str], length: int) -> Tensor:
+def middle_windows(tokenizer: "Tokenizer", texts: Sequence[str], length: int) -> Tensor:
     """One window from the middle of each text that is long enough."""
     tokens = [tokenizer.encode(text).ids for text in texts]
     return torch.tensor([ids[len(ids) // 2 :][:length] for ids in tokens if len(ids) >= 2 * length])

@@ -4,6 +4,7 @@ from collections.abc import Callable
 from typing import Any
 
 import numpy as np
+from scipy import sparse
 
 import xent
 
@@ -51,6 +52,23 @@ LINEAR_CASES: dict[str, tuple[Callable[[], Any], type[Exception], str]] = {
         xent.DTypeError,
         "hidden must be a plain array; found a masked array. Fill it, or mark rows with ignore_index.",
     ),
+    "sparse hidden states": (
+        linear(sparse.csr_array(H)),
+        xent.DTypeError,
+        "hidden must be a dense array; found csr_array. Use .toarray(), if it fits memory.",
+    ),
+    "labels already shifted": (
+        lambda: xent.linear_cross_entropy(H[None], W, np.zeros((1, 3), np.int64), shift=1),
+        xent.ShapeError,
+        "target must hold class indices shaped (1, 4) or probabilities shaped (1, 4, 5); found int64 shaped (1, 3). "
+        "With shift=1 targets are given whole, one a hidden state: the call shifts them.",
+    ),
+    "flat labels of hidden states in two axes": (
+        lambda: xent.linear_cross_entropy(H.reshape(2, 2, 3), W, T),
+        xent.ShapeError,
+        "target must hold class indices shaped (2, 2) or probabilities shaped (2, 2, 5); found int64 shaped (4,). "
+        "One label a hidden state? Use target.reshape(2, 2).",
+    ),
     "a classifier of one axis": (
         linear(classifier=W[0]),
         xent.ShapeError,
@@ -59,7 +77,8 @@ LINEAR_CASES: dict[str, tuple[Callable[[], Any], type[Exception], str]] = {
     "a transposed classifier": (
         linear(classifier=W.T),
         xent.ShapeError,
-        "classifier must be shaped (C, 3), for hidden states of 3 numbers; found (3, 5). It lies transposed: pass classifier.T.",
+        "classifier must be shaped (C, 3), for hidden states of 3 numbers; found (3, 5). "
+        "Are these its logits? Pass what the head was given. Or does it lie transposed? Pass classifier.T.",
     ),
     "a classifier of another width": (
         linear(classifier=np.zeros((5, 4), np.float32)),
@@ -206,7 +225,7 @@ LINEAR_CASES: dict[str, tuple[Callable[[], Any], type[Exception], str]] = {
         linear(target=(np.array([[0, 1], [0, 5], [0, 0], [-1, 9]]), MASS)),
         xent.LabelError,
         "the classes of target must lie in [0, 5); row 1 holds 5 (2 such rows). "
-        "A row with fewer classes names any class with probability 0.",
+        "A row with fewer classes names any class with probability 0; one that does not count has sample_weight 0.",
     ),
     "a pair that sums to two in a row": (
         linear(target=(FEW, MASS * [[1], [1], [2], [1]])),

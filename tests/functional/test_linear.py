@@ -267,3 +267,9 @@ def test_what_is_frozen_has_no_gradient_and_costs_no_product(frozen: str, monkey
     assert {"hidden": (6, 3), "classifier": (9, 3)}[frozen] not in shapes
     for name in {"hidden", "classifier", "bias"} - {frozen}:
         np.testing.assert_array_equal(getattr(found, name), getattr(whole, name))
+
+
+@pytest.mark.parametrize("dtype", ["float16", np.float16, np.dtype(np.float16)])
+def test_a_plan_takes_a_dtype_as_it_is_written(dtype):
+    assert xent.plan_linear(64, 1000, 32, dtype=dtype) == xent.plan_linear(64, 1000, 32, dtype="float16")
+    assert "1 row x" in str(xent.plan_linear(1, 1000, 32, dtype=dtype))

@@ -92,6 +92,7 @@ def test_the_steady_step_is_one_over_the_bound_on_the_curvature(fit_intercept):
 
 def test_the_steady_step_sees_features_that_oppose_each_other():
     x = RNG.normal(size=50)
+    x -= x.mean()
     sample = Sample(Features(np.column_stack([x, -x])), np.arange(50) % 2, np.full(50, 0.02), 2)
     assert objective_of(sample, l2=0.0).steady_step() == pytest.approx(1.0 / np.mean(x**2), rel=0.05)
 

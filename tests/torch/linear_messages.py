@@ -48,7 +48,12 @@ BY_FORMULA: dict[str, Refused] = {
     "a head of one class, flat": shape(
         "linear_weight must be a matrix, one row of D weights a class: (C, D); found shape (5,). Reshape it.", H, W[0]
     ),
-    "a transposed head": shape(f"{FITS}; found (5, 3). It lies transposed: pass linear_weight.T.", H, W.T),
+    "a transposed head": shape(
+        f"{FITS}; found (5, 3). Are these its logits? Pass what the head was given. "
+        "Or does it lie transposed? Pass linear_weight.T.",
+        H,
+        W.T,
+    ),
     "a head of another model": shape(f"{FITS}; found (3, 6). Do both come from the same model?", H, torch.zeros(3, 6)),
     "a head of no classes": shape(
         "linear_weight must hold at least one class; found shape (0, 5). Did a selection come out empty?", H, W[:0]
@@ -74,7 +79,7 @@ BY_FORMULA: dict[str, Refused] = {
     "a pair the wrong way round": dtype(f"the classes of target must be integers; found float32. {ORDER}", target=(MASS, FEW)),
     "a pair that names no class": labels(
         "the classes of target must lie in [0, 3); row 1 holds 3 (1 such rows). "
-        "A row with fewer classes names any class with probability 0.",
+        "A row with fewer classes names any class with probability 0; one that does not count has sample_weight 0.",
         target=(changed(FEW, (1, 1), 3), MASS),
     ),
     "counts in a pair": Refused(

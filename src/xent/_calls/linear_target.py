@@ -66,7 +66,7 @@ def read(target: Any, given: _rows.Input, ignore_index: int, shift: int, weights
         try:
             found = _rows.read_target(target, given, ignore_index, target_as)
         except ShapeError as error:
-            raise check.without_class_axis(error) from None
+            raise check.without_class_axis(error, np.shape(target), lead, shift) from None
         goal = Goal(None, target=found.indices, probs=found.probs)
     return _counted(goal, ahead, number, weights)
 

@@ -21,6 +21,8 @@ def as_array(value: Any, name: str) -> Array:
         return value
     if isinstance(value, np.ma.MaskedArray):
         raise DTypeError(f"{name} must be a plain array", "found a masked array", "Fill it, or mark rows with ignore_index.")
+    if hasattr(value, "tocsr"):
+        raise DTypeError(f"{name} must be a dense array", f"found {type(value).__name__}", "Use .toarray(), if it fits memory.")
     try:
         return np.asarray(value)
     except RuntimeError as error:

@@ -21,7 +21,8 @@ def fits(hidden: Shape, classifier: Shape) -> None:
             "classifier must be a matrix, one row of D weights a class: (C, D)", f"found shape {classifier}", "Reshape it."
         )
     if classifier[1] != hidden[-1]:
-        lies = "It lies transposed: pass classifier.T." if classifier[0] == hidden[-1] else "Do both come from the same model?"
+        turned = "Are these its logits? Pass what the head was given. Or does it lie transposed? Pass classifier.T."
+        lies = turned if classifier[0] == hidden[-1] else "Do both come from the same model?"
         raise ShapeError(
             f"classifier must be shaped (C, {hidden[-1]}), for hidden states of {hidden[-1]} numbers", f"found {classifier}", lies
         )
@@ -114,11 +115,15 @@ def is_pair(target: tuple[Any, ...]) -> None:
         )
 
 
-def without_class_axis(error: ShapeError) -> ShapeError:
+def without_class_axis(error: ShapeError, found: Shape, rows: Shape, shift: int) -> ShapeError:
     """What is said of a target that does not fit logits, where there are none whose axes could be moved."""
     if "class axis" not in error.remedy and "logits" not in error.remedy:
         return error
     remedy = "A target is shaped like the hidden states without their last axis. Do both come from the same batch?"
+    if shift and len(found) == len(rows) and found[:-1] == rows[:-1] and found[-1] == rows[-1] - shift:
+        remedy = f"With shift={shift} targets are given whole, one a hidden state: the call shifts them."
+    elif np.prod(found) == np.prod(rows):
+        remedy = f"One label a hidden state? Use target.reshape({', '.join(map(str, rows))})."
     return ShapeError(error.rule, error.found, remedy)
 
 
@@ -148,6 +153,6 @@ def sparse_classes(classes: Array, number: int) -> Array:
         raise LabelError(
             f"the classes of target must lie in [0, {number})",
             f"row {row} holds {int(classes[row][bad[row]][0])} ({int(bad.any(axis=1).sum())} such rows)",
-            "A row with fewer classes names any class with probability 0.",
+            "A row with fewer classes names any class with probability 0; one that does not count has sample_weight 0.",
         )
     return classes.astype(np.int64)

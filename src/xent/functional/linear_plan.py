@@ -1,6 +1,9 @@
 """What a linear cross-entropy will hold and do, told before it runs."""
 
 from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
 
 from xent._check import linear as check
 from xent._check import options
@@ -32,7 +35,7 @@ class LinearPlan:
         """In words."""
         mib = 1 << 20
         return (
-            f"{self.rows} rows x {self.classes} classes at a time, {self.products} matrix products, "
+            f"{_some(self.rows, 'row')} x {self.classes} classes at a time, {_some(self.products, 'matrix product')}, "
             f"{self.bytes / mib:.1f} MiB (dense: {self.dense_bytes / mib:.1f} MiB)"
         )
 
@@ -48,13 +51,15 @@ def plan_linear(
     tolerance: float = 0.0,
     memory_limit: int | None = None,
 ) -> LinearPlan:
-    """How `linear_cross_entropy` would run: the logits that exist at once, its products, and its bytes (working memory).
+    """How `linear_cross_entropy` of arrays would run: its logits at a time, its products and its bytes (working memory).
+
+    Of tensors it runs alike, but for what is copied around a product: a little less, so that a smaller limit may work there.
 
     Args:
         rows: N ≥ 0 rows that count.
         classes: C ≥ 1.
         width: D ≥ 1, the numbers of a hidden state.
-        dtype: of the hidden states.
+        dtype: of the hidden states, by its name or as NumPy and PyTorch write it.
         classifier_dtype: of the classifier, if another.
         gradients: whether gradients are wanted, or the loss alone.
         tolerance: as in `linear_cross_entropy_and_grad`.
@@ -78,11 +83,13 @@ def plan_linear(
     """
     for value, name, least in ((rows, "rows", 0), (classes, "classes", 1), (width, "width", 1)):
         options.whole(value, name, least)
-    for value, name in ((dtype, "dtype"), (dtype if classifier_dtype is None else classifier_dtype, "classifier_dtype")):
+    dtype = _named(dtype)
+    other = dtype if classifier_dtype is None else _named(classifier_dtype)
+    for value, name in ((dtype, "dtype"), (other, "classifier_dtype")):
         options.choice(value, name)
     options.number(tolerance, "tolerance", 0.0, 1.0)
     limit = check.memory_bytes(memory_limit)
-    mine, theirs = _BYTES[dtype], _BYTES[dtype if classifier_dtype is None else classifier_dtype]
+    mine, theirs = _BYTES[dtype], _BYTES[other]
     item = max(4, mine, theirs)
     room = NumpyAlgebra().room
     shape = Shape(rows, classes, width, item, mine, theirs, gradients, filtered=tolerance > 0.0, room=room)
@@ -91,3 +98,15 @@ def plan_linear(
         raise check.enough(limit, smallest(shape))
     dense = rows * classes * item * (1 + gradients)
     return LinearPlan(found.order, found.rows, found.classes, found.products, found.bytes, dense)
+
+
+def _named(dtype: Any) -> Storage:
+    """The name of a dtype of NumPy or PyTorch; anything else as it is."""
+    if isinstance(dtype, np.dtype | type):
+        return str(np.dtype(dtype))  # pyright: ignore[reportReturnType, reportUnknownArgumentType]
+    return str(dtype).removeprefix("torch.") if type(dtype).__module__ == "torch" else dtype  # pyright: ignore[reportReturnType]
+
+
+def _some(count: int, word: str) -> str:
+    """``1 row``, ``2 rows``."""
+    return f"{count} {word}{'' if count == 1 else 's'}"

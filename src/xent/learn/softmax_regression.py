@@ -176,7 +176,7 @@ class SoftmaxRegression(Classifier):
         self.column_names_ = None
         self.classes_, self.mean_, self.scale_ = classes, mean, scale
         self.coef_, self.intercept_ = (part.copy() for part in objective.split(outcome.theta))
-        self._keep(outcome)
+        self._keep(outcome, sparse=hasattr(features, "tocsr"))
         return self
 
     def decision_function(self, X: Any) -> FloatArray:
@@ -252,9 +252,10 @@ class SoftmaxRegression(Classifier):
             self.learning_rate_ = objective.steady_step() if self.learning_rate is None else float(self.learning_rate)
             return minimise_by_gradient_descent(objective, start, limits, callback, self.learning_rate_)
 
-    def _keep(self, outcome: Outcome) -> None:
+    def _keep(self, outcome: Outcome, *, sparse: bool) -> None:
         """Keep the history, and warn where the solver stopped short."""
         self.n_iter_, self.converged_ = len(outcome.steps) - 1, outcome.complaint is None
         self.history_ = {name: np.array([getattr(step, name) for step in outcome.steps]) for name in Step.__slots__}
         if outcome.complaint is not None:
-            warn_unconverged(f"{outcome.complaint}. Raise max_iter or tol, set standardize=True, or raise l2.")
+            scaled = "scale the columns (MaxAbsScaler)" if sparse else "set standardize=True"
+            warn_unconverged(f"{outcome.complaint}. Raise max_iter or tol, {scaled}, or raise l2.")

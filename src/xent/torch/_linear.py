@@ -77,7 +77,7 @@ class LinearCrossEntropy(NamedTuple):
             check.fits_bias(tuple(t.linear_bias.shape), classes)
         if t.few is not None:
             check.fits_pair(described(t.few), described(t.target), rows)
-        indices = t.few is None and _is_indices(t.target, rows, classes)
+        indices = t.few is None and _is_indices(t.target, rows, classes, self.shift)
         if not indices and self.ignore_index >= 0:
             raise ArgumentError(
                 "ignore_index belongs to class indices",
@@ -216,12 +216,12 @@ def counted(upstream: Tensor, call: Call) -> RowsN:
     return flat if call.head.rows is None else flat[call.head.rows]
 
 
-def _is_indices(target: Tensor, rows: tuple[int, ...], classes: int) -> bool:
+def _is_indices(target: Tensor, rows: tuple[int, ...], classes: int, shift: int) -> bool:
     """Whether the target holds class indices, one for each row."""
     try:
         return is_indices(described(target), (*rows, classes), len(rows))
     except ShapeError as error:
-        raise check.without_class_axis(error) from None
+        raise check.without_class_axis(error, tuple(target.shape), rows, shift) from None
 
 
 def _matrix(tensor: Tensor, name: str) -> Matrix:

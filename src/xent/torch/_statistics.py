@@ -47,7 +47,7 @@ class RowStats(NamedTuple):
 
 
 class LinearRowStats(NamedTuple):
-    """The same of a linear loss; all but `rank` and `dropped` can be differentiated."""
+    """What a linear loss says of each row, as `RowStats`, and what a tolerance dropped; the first three can be differentiated."""
 
     lse: Tensor
     """``log Σ_j e^z_j`` in nats; 0 at ignored rows."""

@@ -1,0 +1,171 @@
+"""The state is a commutative monoid: no order, batch, thread or retry changes a bit of it."""
+
+import json
+import math
+from collections.abc import Iterator
+
+import numpy as np
+import pytest
+
+import xent
+from tests.evaluate.conftest import Rows
+from xent.evaluate import Batch, Spec, Totals, evaluation
+from xent.evaluate import _kept as kept
+from xent.evaluate._bytes import DIGEST, MAGIC
+
+
+def parts(rows: Rows, sizes: list[int]) -> Iterator[Totals]:
+    start = 0
+    for size in sizes:
+        part = Totals(rows.spec)
+        part.update(rows.batch(start, start + size))
+        yield part
+        start += size
+
+
+@pytest.mark.parametrize("sizes", [[1] * 10 + [990], [333, 333, 334], [999, 1], [500, 0, 500]])
+def test_parts_merged_in_any_order_are_the_whole_to_the_bit(rows: Rows, sizes: list[int]) -> None:
+    whole = rows.totals().to_bytes()
+    states = list(parts(rows, sizes))
+    for order in (states, states[::-1], states[1:] + states[:1]):
+        merged = Totals(rows.spec)
+        for state in order:
+            merged.merge(state)
+        assert merged.to_bytes() == whole
+
+
+def test_merging_is_associative(rows: Rows) -> None:
+    a, b, c = (part.to_bytes() for part in parts(rows, [100, 400, 500]))
+
+    def merged(one: bytes, other: bytes) -> bytes:
+        state = Totals.from_bytes(one)
+        state.merge(Totals.from_bytes(other))
+        return state.to_bytes()
+
+    assert merged(merged(a, b), c) == merged(a, merged(b, c)) == merged(merged(c, a), b)
+
+
+def test_the_zero_changes_nothing(rows: Rows) -> None:
+    state = rows.totals()
+    before = state.to_bytes()
+    state.merge(Totals(rows.spec))
+    assert state.to_bytes() == before
+    zero = Totals(rows.spec)
+    zero.merge(state)
+    assert zero.to_bytes() == before
+
+
+@pytest.mark.parametrize("threads", [1, 2, 5])
+def test_threads_change_no_bit(rows: Rows, threads: int) -> None:
+    whole = rows.totals().to_bytes()
+    try:
+        xent.set_num_threads(threads)
+        assert rows.totals().to_bytes() == whole
+    finally:
+        xent.set_num_threads(None)
+
+
+def test_the_sample_keeps_the_same_rows_whatever_their_order(rows: Rows, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("xent.evaluate.totals.sample_size", lambda n_classes: 37)
+    whole = rows.totals()
+    assert whole.sample is not None
+    assert len(whole.sample) == 37
+    merged = Totals(rows.spec)
+    for state in reversed(list(parts(rows, [250, 250, 250, 250]))):
+        merged.merge(state)
+    assert merged.to_bytes() == whole.to_bytes()
+    one_by_one = Totals(rows.spec)
+    for start in reversed(range(0, 1000, 50)):
+        one_by_one.update(rows.batch(start, start + 50))
+    assert one_by_one.to_bytes() == whole.to_bytes()
+
+
+def test_the_most_surprising_rows_are_kept(rows: Rows) -> None:
+    worst = rows.totals().worst
+    assert worst is not None
+    assert len(worst) == kept.MOST_WORST
+    expected = np.argsort(-rows.nats, kind="stable")[: kept.MOST_WORST]
+    assert worst.columns["row"].tolist() == expected.tolist()
+    assert worst.columns["id"].tolist() == [rows.ids[n] for n in expected]
+    np.testing.assert_allclose(worst.columns["nats"], rows.nats[expected], rtol=1e-12)
+
+
+def test_the_size_does_not_depend_on_the_rows() -> None:
+    spec = Spec("logits", ("a", "b", "c"))
+    lengths: list[int] = []
+    for n in (100_000, 400_000):
+        rng = np.random.default_rng(0)
+        state = Totals(spec)
+        state.update(Batch(rng.normal(size=(n, 3)).astype(np.float32), rng.integers(0, 3, n)))
+        lengths.append(len(state.to_bytes()))
+    assert lengths[1] < 1.05 * lengths[0]
+
+
+def test_states_of_different_things_do_not_merge(rows: Rows) -> None:
+    with pytest.raises(xent.ArgumentError, match="count the same things"):
+        rows.totals().merge(Totals(Spec("logits", rows.names)))
+
+
+def test_a_refused_batch_leaves_the_state_as_it_was(rows: Rows) -> None:
+    state = rows.totals()
+    before = state.to_bytes()
+    bad = rows.batch(0, 10)
+    bad.values[3, 0], kept_value = np.nan, bad.values[3, 0]
+    try:
+        with pytest.raises(xent.DistributionError, match=r"row 3 \(id 'id-3'\)"):
+            state.update(bad)
+    finally:
+        bad.values[3, 0] = kept_value
+    assert state.to_bytes() == before
+
+
+def test_bytes_return_the_state(rows: Rows) -> None:
+    state = Totals.from_bytes(rows.totals().to_bytes())
+    assert evaluation(state).to_json() == evaluation(rows.totals()).to_json()
+
+
+def test_bytes_hold_no_pickle(rows: Rows) -> None:
+    data = rows.totals().to_bytes()
+    length = int.from_bytes(data[len(MAGIC) + 2 : len(MAGIC) + 10], "little")
+    header = json.loads(data[len(MAGIC) + 10 :][:length])
+    assert {dtype for _, dtype, _ in header["arrays"]} <= {"<u4", "<i8", "<u8", "<f8", "<f4"}
+
+
+def test_every_altered_byte_is_found(rows: Rows) -> None:
+    small = Totals(Spec("target-log-probs"))
+    small.update(Batch(np.array([-1.0, -2.0]), np.zeros(2, np.int64)))
+    data = small.to_bytes()
+    for place in [*range(0, 200), len(data) - DIGEST - 1, len(data) - 1]:
+        altered = bytearray(data)
+        altered[place] ^= 0x40
+        with pytest.raises(xent.ArgumentError):
+            Totals.from_bytes(bytes(altered))
+
+
+@pytest.mark.parametrize("length", [0, 5, 30, 1000])
+def test_cut_bytes_are_refused(rows: Rows, length: int) -> None:
+    with pytest.raises(xent.ArgumentError, match=r"Totals\.to_bytes"):
+        Totals.from_bytes(rows.totals().to_bytes()[:length])
+
+
+def test_infinite_losses_are_counted_and_the_mean_is_infinite() -> None:
+    state = Totals(Spec("probs", ("a", "b")))
+    state.update(Batch(np.array([[1.0, 0.0], [0.5, 0.5]]), np.array([1, 0])))
+    result = evaluation(state)
+    assert result.infinite == 1
+    assert math.isinf(result.log_loss_nats.value)
+    assert result.log_loss_nats.low is None
+    assert result.finite_log_loss_nats == pytest.approx(math.log(2.0), rel=1e-15)
+
+
+def test_unlabelled_and_unfit_rows_are_counted_and_add_nothing(rows: Rows) -> None:
+    values, target = rows.logits.copy(), rows.target.copy()
+    values[5], values[6], target[6], target[7] = np.nan, np.inf, -1, -1
+    state = Totals(Spec("logits", rows.names), skip_unfit=True)
+    state.update(Batch(values, target))
+    plain = Totals(Spec("logits", rows.names))
+    left = np.delete(np.arange(rows.n), [5, 6, 7])
+    plain.update(Batch(rows.logits[left], rows.target[left]))
+    assert state.counts == {"rows": 1000, "ignored": 2, "infinite": 0, "unfit": 1}
+    for name in ("bucket_nats", "class_nats", "cell_weight"):
+        assert state.sums[name].total() == plain.sums[name].total()
