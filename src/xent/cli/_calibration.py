@@ -1,11 +1,12 @@
 """What `xent calibrate` prints."""
 
+import shlex
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 from xent.cli._judgement import number
 from xent.cli._terminal import PipeConsole
-from xent.evaluate import IsotonicCalibration, TemperatureScaling
+from xent.evaluate import Columns, IsotonicCalibration, TemperatureScaling
 from xent.evaluate.calibration._calibrator import Calibrator
 from xent.evaluate.calibration.files import Fitted
 
@@ -13,10 +14,10 @@ SHARPEST = 1e-3
 """The least temperature that is looked for."""
 
 
-def print_fitted(fitted: Fitted, sources: Sequence[str], path: Path) -> None:
+def print_fitted(fitted: Fitted, sources: Sequence[str], columns: Columns, path: Path) -> None:
     """What was fitted to what, and what it gained there."""
     console = PipeConsole(highlight=False)
-    for line in [_heading(fitted, sources), *_numbers(fitted), *_advice(fitted, path)]:
+    for line in [_heading(fitted, sources), *_numbers(fitted), *_advice(fitted, columns, path)]:
         console.print(line, soft_wrap=True, markup=False)
 
 
@@ -46,7 +47,7 @@ def _temperature(value: float) -> str:
     return f"temperature {value:.6g} {'changes nothing' if value == 1.0 else said}"
 
 
-def _advice(fitted: Fitted, path: Path) -> Iterator[str]:
+def _advice(fitted: Fitted, columns: Columns, path: Path) -> Iterator[str]:
     """What the numbers do not say, and what to do next."""
     calibrator = fitted.calibrator
     if not calibrator.log_loss_after_ < calibrator.log_loss_before_:
@@ -54,8 +55,18 @@ def _advice(fitted: Fitted, path: Path) -> Iterator[str]:
     if isinstance(calibrator, IsotonicCalibration) and calibrator.floor == 0.0:
         yield "Isotonic curves may give probability 0, and so an infinite loss on other rows: --floor 1e-6 prevents that."
     yield "These numbers flatter the calibrator, as it was fitted to these rows. Judge it on others, held out:"
-    yield f"  xent calibrate OTHERS --apply {path} -o calibrated.parquet && xent evaluate calibrated.parquet"
+    said = "".join(f" {word}" for word in _words(columns))
+    yield f"  xent calibrate OTHERS{said} --apply {shlex.quote(str(path))} -o calibrated.parquet"
+    yield "  xent evaluate calibrated.parquet"
     yield f"Wrote {path}"
+
+
+def _words(columns: Columns) -> Iterator[str]:
+    """The options that declare the columns, as they were given."""
+    options = {columns.kind: columns.predictions, "target": columns.target, "weights": columns.weight, "id": columns.id}
+    for name, value in (options | {"classes": ",".join(columns.classes)}).items():
+        if name and value:
+            yield f"--{name} {shlex.quote(value)}"
 
 
 def print_applied(calibrator: Calibrator, rows: int, path: Path) -> None:

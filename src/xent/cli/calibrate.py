@@ -110,7 +110,7 @@ def _fit(predictions: tuple[str, ...], columns: "Columns", out: str, method: str
     )
     with Staging(path.parent, [path.name]) as staging:
         fitted.calibrator.save(staging.path(path.name))
-    print_fitted(fitted, predictions, path)
+    print_fitted(fitted, predictions, columns, path)
 
 
 def _apply(predictions: tuple[str, ...], columns: "Columns", calibrator: str, out: str, prefix: str) -> None:

@@ -58,8 +58,8 @@ class AffineScaling(Calibrator):
 
     def _minimised(self, objective: Objective, start: Floats) -> Floats:
         """θ where no component of the gradient exceeds `tol`, or the loss changes no more."""
-        # 64 eps: below this relative change of the loss float64 holds nothing but rounding.
-        options = {"maxiter": int(self.max_iter), "gtol": float(self.tol), "ftol": 64 * float(np.finfo(np.float64).eps)}
+        # 4 eps: below this relative change of the loss float64 holds nothing but rounding.
+        options = {"maxiter": int(self.max_iter), "gtol": float(self.tol), "ftol": 4 * float(np.finfo(np.float64).eps)}
         options |= {"maxls": 50, "maxfun": 10**9}
         result: Any = minimize(objective, start, jac=True, method="L-BFGS-B", options=options)
         self.n_iter_, self.converged_ = int(result.nit), int(result.status) == 0

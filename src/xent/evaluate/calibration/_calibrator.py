@@ -73,7 +73,8 @@ class Calibrator(Classifier):
 
     def predict(self, X: Any) -> npt.NDArray[Any]:
         """The most probable class of each row, [N]."""
-        return self.classes_[np.argmax(self.predict_proba(X), axis=1)]
+        probs = self.predict_proba(X)
+        return self.classes_[np.argmax(probs, axis=1)]
 
     def calibrated(self, batch: Batch, *, logarithms: bool = False) -> Floats:
         """Probabilities [N, C] of the rows of a batch, or their logarithms; labels are not looked at."""
@@ -172,7 +173,7 @@ class Calibrator(Classifier):
     def _codes(self, target: npt.NDArray[Any]) -> npt.NDArray[np.int64]:
         """[N] class indices."""
         if self.classes is None:
-            if target.dtype.kind not in "iub":
+            if target.dtype.kind not in "iubf":
                 found = f"y holds {target.dtype}"
                 remedy = "Name the classes in the order of the columns: classes=[...]."
                 raise LabelError("without classes= labels must be class indices", found, remedy)

@@ -48,7 +48,7 @@ class Drawn:
         """The rows, in the order of their draws."""
         self._compact()
         if not self._held:
-            found = "no row has a class and a weight above 0"
+            found = "every row is without a class or has weight zero"
             raise ArgumentError("there must be rows to fit to", found, "Is the column of true classes empty?")
         columns = self._parts[0].columns
         return Batch(columns["values"], columns["target"], name="the drawn rows", weight=columns["weight"])

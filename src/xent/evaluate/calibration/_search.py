@@ -91,7 +91,7 @@ def _pass(passes: Passes, asked: Sequence[float]) -> tuple[list[Point], int]:
             sums.add(terms.reshape(-1), np.repeat(np.arange(len(sums)), terms.shape[1]))
             rows += terms.shape[1]
     if not rows:
-        found = "no row has a class and a weight above 0"
+        found = "every row is without a class or has weight zero"
         raise ArgumentError("there must be rows to fit to", found, "Is the column of true classes empty?")
     return _points(sums, asked), rows
 

@@ -85,7 +85,7 @@ class IsotonicCalibration(Calibrator):
             raise ArgumentError("floor must lie in [0, 1/C)", found, "0 leaves zeros as they are; 1e-6 serves most.")
         count = int(np.count_nonzero(counts(batch)))
         if not count:
-            raise ArgumentError("there must be rows to fit to", "no row has a class and a weight above 0", "Give some.")
+            raise ArgumentError("there must be rows to fit to", "every row is without a class or has weight zero", "Give some.")
         probs, target, weight, start = np.empty((count, spec.n_classes)), np.empty(count, np.int64), np.empty(count), 0
         for rows in (scored(spec, part, finite=False) for part in pieces(batch)):
             here = slice(start, start + len(rows.target))
