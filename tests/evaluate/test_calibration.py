@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import re
-import warnings
 from contextlib import nullcontext
 
 import numpy as np
@@ -13,7 +12,7 @@ from scipy.optimize import minimize, minimize_scalar
 from scipy.special import log_softmax
 from sklearn.base import clone
 from sklearn.isotonic import IsotonicRegression
-from sklearn.utils.estimator_checks import parametrize_with_checks
+from sklearn.utils.estimator_checks import check_estimator
 
 import xent
 from xent.evaluate import (
@@ -60,35 +59,36 @@ def as_kind(logits, kind):
     return {"logits": logits, "log-probs": log_probs, "probs": np.exp(log_probs)}[kind]
 
 
-# Scikit-learn takes columns for features, of which any number may go with any classes; here they are the classes.
-FREE = "labels need a column each, and the check gives fewer columns than classes"
+# Scikit-learn takes columns for features, of which any number may go with any classes; here they are the classes, and their
+# names are given, not found in y. A temperature moves no prediction. 15 rows of 30 columns leave an optimum of 60 and more
+# numbers flat beyond the digits of the loss.
+FEWER_COLUMNS = {
+    "check_estimators_overwrite_params",
+    "check_estimators_fit_returns_self",
+    "check_readonly_memmap_input",
+    "check_sample_weights_pandas_series",
+    "check_sample_weights_not_an_array",
+    "check_sample_weights_shape",
+    "check_sample_weights_not_overwritten",
+    "check_classifier_data_not_an_array",
+    "check_classifiers_train",
+    "check_classifiers_classes",
+}
+FLAT = {"check_sample_weight_equivalence_on_dense_data"}
 MEANT = {
-    "check_estimators_overwrite_params": FREE,
-    "check_estimators_fit_returns_self": FREE,
-    "check_readonly_memmap_input": FREE,
-    "check_sample_weights_pandas_series": FREE,
-    "check_sample_weights_not_an_array": FREE,
-    "check_sample_weights_shape": FREE,
-    "check_sample_weights_not_overwritten": FREE,
-    "check_classifier_data_not_an_array": FREE,
-    "check_classifiers_train": FREE,
-    "check_classifiers_classes": "names of classes are given, not found in y",
-}
-FLAT = {"check_sample_weight_equivalence_on_dense_data": "15 rows of 30 columns leave the optimum flat beyond the loss's digits"}
-ALONE = {"check_classifiers_one_label": "a temperature moves no prediction, whatever the labels"}
-ALLOWED = {
-    TemperatureScaling: MEANT | ALONE,
-    VectorScaling: MEANT | FLAT,
-    MatrixScaling: MEANT | FLAT,
-    IsotonicCalibration: MEANT,
+    TemperatureScaling: FEWER_COLUMNS | {"check_classifiers_one_label"},
+    VectorScaling: FEWER_COLUMNS | FLAT,
+    MatrixScaling: FEWER_COLUMNS | FLAT,
+    IsotonicCalibration: FEWER_COLUMNS,
 }
 
 
-@parametrize_with_checks([cls() for cls in EVERY], expected_failed_checks=lambda estimator: ALLOWED[type(estimator)])
-def test_scikit_learn_accepts_the_estimator(estimator, check):
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore")
-        check(estimator)
+@pytest.mark.filterwarnings("ignore")
+@pytest.mark.parametrize("cls", EVERY)
+def test_scikit_learn_accepts_the_estimator(cls):
+    results = check_estimator(cls(), on_fail=None, on_skip=None)
+    assert len(results) > 50
+    assert {done["check_name"] for done in results if done["status"] == "failed"} == MEANT[cls]
 
 
 @pytest.mark.parametrize("temperature", [0.3, 1.0, 2.5, 40.0])
@@ -471,8 +471,8 @@ def test_a_file_cut_anywhere_is_refused_and_nothing_else_happens(method):
 def test_every_entry_is_needed_and_every_type_is_looked_at():
     for method, document in SAVED.items():
         for name in document:
-            for value in (None, {}, [], "x", -1.5, True, 10**400):
-                if value is None and name == "classes":
+            for value in (None, {}, [], "x", -1.5, True):
+                if value == document[name]:
                     continue
                 text = json.dumps({**document, name: value}) if value is not None else changed(method, **{name: None})
                 with pytest.raises(xent.ArgumentError):
@@ -562,7 +562,7 @@ REFUSALS = {
     ),
     "one column": (
         lambda: TemperatureScaling().fit(X[:, :1], Y),
-        "X needs a column for each of at least two classes; found n_features = 1. Give both columns of two classes.",
+        "X needs a column for each of at least two classes; n_features = 1. Give both columns of two classes.",
     ),
     "a label too large": (
         lambda: TemperatureScaling().fit(X[:2], [0, 5]),
@@ -624,8 +624,8 @@ REFUSALS = {
 
 def nothing_left():
     """Curves that begin at 0 for each of three classes."""
-    probs = np.array([[0.9, 0.05, 0.05], [0.05, 0.9, 0.05], [0.05, 0.05, 0.9], [0.4, 0.3, 0.3], [0.3, 0.4, 0.3], [0.3, 0.3, 0.4]])
-    return IsotonicCalibration(kind="probs").fit(probs, [0, 1, 2, 1, 2, 0])
+    sure, torn = np.full((3, 3), 0.05) + 0.85 * np.eye(3), np.array([[0.5, 0.05, 0.45], [0.45, 0.5, 0.05], [0.05, 0.45, 0.5]])
+    return IsotonicCalibration(kind="probs").fit(np.vstack([sure, torn]), [0, 1, 2, 0, 1, 2])
 
 
 @pytest.mark.parametrize("case", REFUSALS)
