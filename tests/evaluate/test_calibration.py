@@ -25,6 +25,8 @@ from xent.evaluate import (
     VectorScaling,
     load_calibrator,
 )
+from xent.evaluate._hashing import mixed
+from xent.evaluate._kept import draws
 from xent.evaluate.calibration import _drawn, _rows, files
 from xent.evaluate.calibration._affine import Objective, tiled
 from xent.evaluate.calibration._entries import Entries
@@ -703,6 +705,20 @@ def test_files_in_any_order_give_the_same_calibrator(table, method, max_rows):
 def test_files_give_the_temperature_of_arrays(table):
     fitted = files.fit_files([str(table / "one.parquet"), str(table / "two.parquet")], COLUMNS, "temperature", quiet)
     assert fitted.calibrator.temperature_ == TemperatureScaling().fit(X, Y, WEIGHT).temperature_
+
+
+def test_the_rows_of_least_draw_are_held():
+    keys = mixed(np.arange(len(Y), dtype=np.uint64))
+    held = _drawn.Drawn(5, 300)
+    for start in range(0, len(Y), 130):
+        part = slice(start, start + 130)
+        held.add(Batch(X[part], Y[part], keys=keys[part], weight=WEIGHT[part]))
+    least = np.argsort(draws(keys))[:300]
+    batch = held.batch()
+    np.testing.assert_array_equal(batch.values, X[least])
+    np.testing.assert_array_equal(batch.target, Y[least])
+    np.testing.assert_array_equal(batch.weight, WEIGHT[least])
+    assert held.seen == len(Y)
 
 
 def test_other_draws_are_other_rows(table):
