@@ -3,6 +3,7 @@
 from cyclopts import App
 
 import xent
+from xent.cli import calibrate as calibrate_command
 from xent.cli import evaluate as evaluate_command
 from xent.cli._terminal import PipeConsole
 from xent.cli.fit import HELP, fit
@@ -22,4 +23,10 @@ app.command(
     name="evaluate",
     help=evaluate_command.HELP,
     usage="Usage: xent evaluate PREDICTIONS... [OPTIONS]",
+)
+app.command(
+    calibrate_command.calibrate,
+    name="calibrate",
+    help=calibrate_command.HELP,
+    usage="Usage: xent calibrate PREDICTIONS... --out PATH [--target COLUMN | --apply CALIBRATOR] [OPTIONS]",
 )

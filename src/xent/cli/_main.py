@@ -58,7 +58,7 @@ def _run(arguments: Sequence[str]) -> int:
 
 def _manual(arguments: Sequence[str]) -> str:
     """Where to read on."""
-    return f"See: xent {'evaluate' if arguments[:1] == ['evaluate'] else 'fit'} --help"
+    return f"See: xent {arguments[0] if arguments[:1] in (['evaluate'], ['calibrate']) else 'fit'} --help"
 
 
 def _unclaimed(words: Sequence[str], arguments: Sequence[str]) -> str:

@@ -66,7 +66,7 @@ def evaluate(
 
     kinds: dict[Kind, str | None] = {"probs": probs, "logits": logits, "log-probs": log_probs}
     kinds["target-log-probs"] = target_log_probs
-    kind, chosen = _declared(kinds)
+    kind, chosen = declared_kind(kinds)
     names = tuple(name.strip() for name in classes.split(",")) if classes else ()
     columns = Columns(target, kind, chosen, names, weights, bytes_, id_, by)
     if not predictions:
@@ -92,7 +92,7 @@ def evaluate(
         print_written(report, aside=json)
 
 
-def _declared(kinds: "dict[Kind, str | None]") -> "tuple[Kind | None, str | None]":
+def declared_kind(kinds: "dict[Kind, str | None]") -> "tuple[Kind | None, str | None]":
     """The one kind that is declared, with its columns; none where the file is to say it."""
     given: list[Kind] = [kind for kind, columns in kinds.items() if columns is not None]
     if len(given) > 1:

@@ -19,6 +19,10 @@ if TYPE_CHECKING:
     from xent.evaluate._comparison import Comparison, Difference
     from xent.evaluate._intervals import Estimate
     from xent.evaluate._spec import Kind, Spec
+    from xent.evaluate.calibration._store import load_calibrator
+    from xent.evaluate.calibration.affine import MatrixScaling, VectorScaling
+    from xent.evaluate.calibration.isotonic import IsotonicCalibration
+    from xent.evaluate.calibration.temperature import TemperatureScaling
     from xent.evaluate.engines.run import Engine, evaluate_files
     from xent.evaluate.result import Evaluation, evaluation
     from xent.evaluate.totals import Totals
@@ -31,13 +35,18 @@ __all__ = [
     "Engine",
     "Estimate",
     "Evaluation",
+    "IsotonicCalibration",
     "Kind",
+    "MatrixScaling",
     "Spec",
+    "TemperatureScaling",
     "Totals",
+    "VectorScaling",
     "count_table",
     "evaluate",
     "evaluate_files",
     "evaluation",
+    "load_calibrator",
     "metadata",
 ]
 
@@ -49,14 +58,19 @@ _HOMES = {
     "Difference": "_comparison",
     "Estimate": "_intervals",
     "Evaluation": "result",
+    "IsotonicCalibration": "calibration.isotonic",
     "Kind": "_spec",
+    "MatrixScaling": "calibration.affine",
     "Spec": "_spec",
+    "TemperatureScaling": "calibration.temperature",
     "Totals": "totals",
     "count_table": "_call",
+    "VectorScaling": "calibration.affine",
     "evaluate": "_call",
     "Engine": "engines.run",
     "evaluate_files": "engines.run",
     "evaluation": "result",
+    "load_calibrator": "calibration._store",
     "metadata": "_columns",
 }
 """Public name -> the module of this package that holds it."""

@@ -157,7 +157,9 @@ def _target(rows: pa.RecordBatch, layout: Layout, place: _Place) -> Indices:
     """Class indices; -1 where a row has no class, and 0 where there is but one number a row."""
     if layout.spec.kind == "target-log-probs":
         return np.zeros(rows.num_rows, np.int64)
-    name = layout.target or ""
+    if layout.target is None:
+        return np.full(rows.num_rows, -1)
+    name = layout.target
     column = rows.column(name)
     known = _known(column.type, layout.spec.classes, name, place)
     if known.type == pa.float64():

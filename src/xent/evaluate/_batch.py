@@ -11,7 +11,7 @@ import numpy.typing as npt
 
 from xent._errors import ArgumentError, DistributionError, DTypeError, LabelError, ShapeError
 from xent.evaluate._hashing import Keys, row_keys
-from xent.evaluate._judge import SUM_TOLERANCE, Judged
+from xent.evaluate._judge import SUM_TOLERANCE
 from xent.evaluate._spec import Spec
 
 Floats = npt.NDArray[np.float64]
@@ -123,9 +123,9 @@ def check_contradiction(spec: Spec, batch: Batch) -> None:
         raise DistributionError("logits are any real numbers", found, "They look like probabilities: declare them so.")
 
 
-def unfit_error(spec: Spec, batch: Batch, judged: Judged) -> DistributionError:
-    """What is wrong with the first row that is not what it is declared to be."""
-    row, count = int(np.argmax(judged.unfit)), int(judged.unfit.sum())
+def unfit_error(spec: Spec, batch: Batch, unfit: npt.NDArray[np.bool_]) -> DistributionError:
+    """What is wrong with the first of the rows [N] that are not what they are declared to be."""
+    row, count = int(np.argmax(unfit)), int(unfit.sum())
     values = np.asarray(batch.values[row], np.float64).reshape(-1)
     if np.isnan(values).any():
         rule, found = "predictions must be numbers", f"{batch.place(row)} holds NaN"

@@ -89,8 +89,10 @@ def completed(columns: Columns, schema: pa.Schema) -> Columns:
     return replace(columns, **{name: getattr(said, name) for name in missing})
 
 
-def laid_out(columns: Columns, schema: pa.Schema, source: str, top_k: Sequence[int] = (), bins: int = 15) -> Layout:
-    """Find the columns in a table.
+def laid_out(
+    columns: Columns, schema: pa.Schema, source: str, top_k: Sequence[int] = (), bins: int = 15, *, labelled: bool = True
+) -> Layout:
+    """Find the columns in a table; one of true classes must be among them where rows are labelled.
 
     Raises:
         ArgumentError: predictions or target are not declared, or name no column; says which there are.
@@ -106,7 +108,7 @@ def laid_out(columns: Columns, schema: pa.Schema, source: str, top_k: Sequence[i
         if name is not None:
             check_present(names, option, name, source)
     alone = columns.kind == "target-log-probs"
-    if columns.target is None and not alone:
+    if columns.target is None and labelled and not alone:
         found = f"{source} has {listed(names)}"
         raise ArgumentError("the column of true classes must be declared with --target", found, "Name one of them.")
     predictions, classes = _predictions(columns, schema, source)

@@ -43,7 +43,7 @@ class Scored:
         losses = np.empty(len(self.target))
 
         def work(rows: slice) -> None:
-            losses[rows] = _nats(self._scores(rows), self.target[rows], inverse)
+            losses[rows] = row_terms(self.scores(rows), self.target[rows], inverse)[0]
 
         for_each(work, self._blocks())
         return losses
@@ -53,7 +53,7 @@ class Scored:
         found = np.empty((2, len(self.target)))
 
         def work(rows: slice) -> None:
-            found[:, rows] = _slopes(self._scores(rows), self.target[rows], inverse)
+            found[:, rows] = row_terms(self.scores(rows), self.target[rows], inverse)[1:]
 
         for_each(work, self._blocks())
         slope, curvature = (found @ self.weight).tolist()
@@ -64,23 +64,26 @@ class Scored:
         step = max(1, BLOCK // self.logits.shape[1])
         return [slice(start, start + step) for start in range(0, len(self.target), step)]
 
-    def _scores(self, rows: slice) -> Floats:
-        """[C, n]."""
+    def scores(self, rows: slice = slice(None)) -> Floats:
+        """[C, n] of some rows, as many lie side by side."""
         return np.ascontiguousarray(self.logits[rows].T, np.float64)
 
 
-def _nats(scores: Floats, target: Indices, inverse: float) -> Floats:
-    log_probs, _ = normalised(inverse * scores)
-    return 0.0 - log_probs[target, np.arange(len(target))]
+def row_terms(scores: Floats, target: Indices, inverse: float) -> tuple[Floats, Floats, Floats]:
+    """Of each row of scores [C, n]: the loss at 1/T, ``E_p[x] − x_target`` and ``Var_p[x]``, its derivatives by 1/T.
 
-
-def _slopes(scores: Floats, target: Indices, inverse: float) -> tuple[Floats, Floats]:
-    """``E_p[x] − x_target`` and ``Var_p[x]`` of each row; a class of probability 0 adds nothing."""
-    _, probs = normalised(inverse * scores)
+    A class of probability 0 adds nothing. What a row gives does not depend on the rows beside it.
+    """
+    if len(target) == 1:
+        # One row alone would be summed in another order.
+        nats, mean, spread = row_terms(np.repeat(scores, 2, axis=1), np.repeat(target, 2), inverse)
+        return nats[:1], mean[:1], spread[:1]
+    rows = np.arange(len(target))
+    log_probs, probs = normalised(inverse * scores)
     with np.errstate(invalid="ignore"):
-        gaps = np.where(probs > 0.0, scores - scores[target, np.arange(len(target))], 0.0)
+        gaps = np.where(probs > 0.0, scores - scores[target, rows], 0.0)
     mean = (probs * gaps).sum(axis=0)
-    return mean, (probs * (gaps - mean) ** 2).sum(axis=0)
+    return 0.0 - log_probs[target, rows], mean, (probs * (gaps - mean) ** 2).sum(axis=0)
 
 
 def fitted(rows: Scored, near: float = 1.0) -> float:

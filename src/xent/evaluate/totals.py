@@ -84,7 +84,7 @@ class Totals:
             rows, binned = judged(self.spec, batch.values, batch.target, batch.weight)
         unfit = rows.unfit & (batch.target >= 0)
         if unfit.any() and not self.skip_unfit:
-            raise unfit_error(self.spec, batch, rows)
+            raise unfit_error(self.spec, batch, rows.unfit)
         part = Totals(self.spec)
         counting = Counting(self.spec, batch, rows, np.flatnonzero((batch.target >= 0) & ~unfit))
         n = len(batch.target)

@@ -1,0 +1,205 @@
+"""A fitted calibrator as JSON: versioned, readable by eye, strictly read, no pickle.
+
+Numbers are written with the fewest digits that read back to the same float64.
+"""
+
+from __future__ import annotations
+
+import json
+import math
+import os
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, TypeVar, cast
+
+import numpy as np
+
+from xent._errors import ArgumentError
+from xent.evaluate.calibration._entries import Entries, shown
+
+if TYPE_CHECKING:
+    from xent.evaluate.calibration._calibrator import Calibrator
+
+Made = TypeVar("Made", bound="Calibrator")
+
+FORMAT, VERSION = "xent.evaluate.calibrator", 1
+MOST_BYTES = 256 << 20
+"""A larger file is not read: a matrix for 3,000 classes takes as much."""
+MOST_CLASSES = 1 << 20
+REMEDY = "Fit and save it again."
+
+
+def write(calibrator: Calibrator, path: str | os.PathLike[str]) -> None:
+    """Write beside the path under a temporary name, then rename: a reader never sees half a file."""
+    text, target = render(calibrator), Path(path)
+    temporary = target.with_name(f".{target.name}.{os.getpid()}.tmp")
+    try:
+        temporary.write_text(text, encoding="utf-8")
+        temporary.replace(target)
+    finally:
+        temporary.unlink(missing_ok=True)
+
+
+def render(calibrator: Calibrator) -> str:
+    """The JSON text, an entry a line."""
+    if not hasattr(calibrator, "classes_"):
+        raise ArgumentError("only a fitted calibrator can be saved", "this one has no classes_", "Call fit first.")
+    parameters = calibrator.get_params(deep=False)
+    kind, classes = parameters.pop("kind"), parameters.pop("classes")
+    entries = {
+        "format": FORMAT,
+        "version": VERSION,
+        "method": calibrator.METHOD,
+        "kind": kind,
+        "n_classes": len(calibrator.classes_),
+        "classes": None if classes is None else _portable(calibrator.classes_.tolist()),
+        "log_loss_before": _loss(calibrator.log_loss_before_),
+        "log_loss_after": _loss(calibrator.log_loss_after_),
+        "parameters": parameters,
+        "fitted": calibrator.fitted(),
+    }
+    lines = [f"{json.dumps(name)}: {_dumps(value)}" for name, value in entries.items()]
+    return "{\n" + ",\n".join(lines) + "\n}\n"
+
+
+def _portable(classes: list[Any]) -> list[Any]:
+    """Names that JSON gives back as they were."""
+    if {type(name) for name in classes} in ({str}, {int}, {bool}):
+        return classes
+    found = f"they are {type(classes[0]).__name__}"
+    raise ArgumentError("classes must be texts or whole numbers to be saved", found, "Name them by texts.")
+
+
+def _loss(value: float) -> float | str:
+    return value if math.isfinite(value) else "infinity"
+
+
+def _dumps(value: Any) -> str:
+    """Strict JSON (no NaN) of Python and NumPy values."""
+    return json.dumps(value, default=lambda item: item.tolist(), allow_nan=False, ensure_ascii=False)
+
+
+def load_calibrator(path: str | os.PathLike[str]) -> Calibrator:
+    """The calibrator that `save` or ``xent calibrate`` wrote, of whichever method: the same probabilities to the last bit.
+
+    Args:
+        path: a calibrator.json.
+
+    Returns:
+        A fitted `TemperatureScaling`, `VectorScaling`, `MatrixScaling` or `IsotonicCalibration`.
+
+    Raises:
+        ArgumentError: the file is no calibrator, is of an unknown version, or does not fit together; the message says which.
+
+    Example:
+        >>> import tempfile
+        >>> from xent.evaluate import TemperatureScaling
+        >>> fitted = TemperatureScaling().fit([[1.0, 0.0], [0.0, 3.0], [0.0, 2.0]], [0, 1, 0])
+        >>> with tempfile.TemporaryDirectory() as folder:
+        ...     fitted.save(f"{folder}/calibrator.json")
+        ...     load_calibrator(f"{folder}/calibrator.json").temperature_ == fitted.temperature_
+        True
+    """
+    from xent.evaluate.calibration._calibrator import Calibrator
+
+    return read(path, Calibrator)
+
+
+def read(path: str | os.PathLike[str], cls: type[Made]) -> Made:
+    """The calibrator in a file; ArgumentError where it holds none."""
+    name = os.fspath(path)
+    try:
+        with open(path, "rb") as file:
+            data = file.read(MOST_BYTES + 1)
+    except OSError as error:
+        raise _refused(name, f"reading it gives: {error.strerror}", "Pass the path of a calibrator.json.") from error
+    if len(data) > MOST_BYTES:
+        raise _refused(name, f"it has more than {MOST_BYTES >> 20} MiB", "Pass the path of a calibrator.json.")
+    return parsed(data, name, cls)
+
+
+def parsed(text: str | bytes, name: str, cls: type[Made]) -> Made:
+    """The calibrator in a text: of our format and version, of that class, and whole."""
+    try:
+        document = json.loads(text, parse_constant=_no_constant, object_pairs_hook=_object)
+    except (ValueError, RecursionError) as error:
+        found = f"it is no JSON ({' '.join(str(error).split())})"
+        raise _refused(name, found, "Pass the path of a calibrator.json.") from error
+    if not isinstance(document, dict) or cast("dict[str, Any]", document).get("format") != FORMAT:
+        raise _refused(name, f'its "format" is not "{FORMAT}"', "Pass the path of a calibrator.json.")
+    version = cast("dict[str, Any]", document).get("version")
+    if type(version) is not int or version != VERSION:
+        found = f"its version is {shown(version)} and this xent reads version {VERSION}"
+        raise _refused(name, found, "Upgrade xent, or fit it again.")
+    try:
+        return _made(Entries(document, "the file"), cls)
+    except (ValueError, TypeError, OverflowError) as error:
+        raise _refused(name, f"it does not fit together ({' '.join(str(error).split())})", REMEDY) from error
+
+
+def _made(entries: Entries, cls: type[Made]) -> Made:
+    """The calibrator of these entries."""
+    for name in ("format", "version"):
+        entries.take(name)
+    known = methods()
+    method = entries.text("method", *known)
+    if not issubclass(known[method], cls):
+        raise ValueError(f"it holds a {known[method].__name__}, not a {cls.__name__}")
+    made = known[method](**_parameters(known[method], Entries(entries.take("parameters"), "parameters")))
+    made.kind = cast(Any, entries.text("kind", "logits", "log-probs", "probs"))
+    made.n_features_in_ = entries.count("n_classes")
+    made.classes = _classes(entries, made.n_features_in_)
+    made.classes_ = np.arange(made.n_features_in_) if made.classes is None else np.asarray(made.classes)
+    made.spec()
+    made.log_loss_before_, made.log_loss_after_ = entries.loss("log_loss_before"), entries.loss("log_loss_after")
+    fitted = Entries(entries.take("fitted"), "fitted")
+    made.restore(fitted)
+    fitted.done()
+    entries.done()
+    made.check_parameters()
+    return cast(Made, made)
+
+
+def _parameters(cls: type[Calibrator], entries: Entries) -> dict[str, float]:
+    """Numbers for the constructor; the others stand elsewhere."""
+    names = sorted(set(cls().get_params(deep=False)) - {"kind", "classes"})
+    found = {name: entries.count(name) if name == "max_iter" else entries.number(name) for name in names}
+    entries.done()
+    return found
+
+
+def _classes(entries: Entries, count: int) -> list[Any] | None:
+    """Names of one type, as many as there are classes; None for numbers from 0."""
+    if not 2 <= count <= MOST_CLASSES:
+        raise ValueError(f"n_classes is {count}")
+    value = entries.take("classes")
+    if value is None:
+        return None
+    names = cast("list[Any]", value) if isinstance(value, list) else []
+    if len(names) != count or {type(name) for name in names} not in ({str}, {int}, {bool}):
+        raise ValueError(f"classes are no {count} names of one type")
+    return names
+
+
+def methods() -> dict[str, type[Calibrator]]:
+    """Name -> calibrator."""
+    from xent.evaluate.calibration.affine import MatrixScaling, VectorScaling
+    from xent.evaluate.calibration.isotonic import IsotonicCalibration
+    from xent.evaluate.calibration.temperature import TemperatureScaling
+
+    return {cls.METHOD: cls for cls in (TemperatureScaling, VectorScaling, MatrixScaling, IsotonicCalibration)}
+
+
+def _object(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    """A JSON object none of whose names stands twice."""
+    found = dict(pairs)
+    if len(found) != len(pairs):
+        raise ValueError("a name stands twice")
+    return found
+
+
+def _no_constant(text: str) -> Any:
+    raise ValueError(f"{text} is no number of JSON")
+
+
+def _refused(name: str, found: str, remedy: str) -> ArgumentError:
+    return ArgumentError(f"{name} must hold a saved calibrator", found, remedy)
