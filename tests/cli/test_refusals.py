@@ -289,7 +289,7 @@ def test_a_bad_call(tmp_path, xent_command, case):
 @pytest.mark.parametrize(
     ("arguments", "said"),
     [
-        (("fti",), 'Unknown command "fti". Did you mean "fit"? Available commands: fit, evaluate.'),
+        (("fti",), 'Unknown command "fti". Did you mean "fit"? Available commands: fit, evaluate, calibrate.'),
         (("fit", "--bogus", "1"), "--bogus"),
         (("fit", "--ouf", "x"), "Unknown option: --ouf. Did you mean --out?"),
         (("fit", "--loss", "hinge"), "cross-entropy"),

@@ -26,7 +26,6 @@ from xent.evaluate import (
     load_calibrator,
 )
 from xent.evaluate._hashing import mixed
-from xent.evaluate._kept import draws
 from xent.evaluate.calibration import _drawn, _rows, files
 from xent.evaluate.calibration._affine import Objective, tiled
 from xent.evaluate.calibration._entries import Entries
@@ -713,7 +712,7 @@ def test_the_rows_of_least_draw_are_held():
     for start in range(0, len(Y), 130):
         part = slice(start, start + 130)
         held.add(Batch(X[part], Y[part], keys=keys[part], weight=WEIGHT[part]))
-    least = np.argsort(draws(keys))[:300]
+    least = np.argsort(keys)[:300]
     batch = held.batch()
     np.testing.assert_array_equal(batch.values, X[least])
     np.testing.assert_array_equal(batch.target, Y[least])

@@ -19,7 +19,7 @@ Indices = npt.NDArray[np.int64]
 
 MOST_WEIGHT = 1e100
 """Larger weights, times a loss, could leave float64."""
-MEND = "Mend or remove these rows; skip_unfit leaves them out and counts them."
+MEND = "Mend or remove these rows."
 LOOKS = {
     "probs": "Are these logits, or log-probabilities? Say so.",
     "log-probs": "Are these logits, or probabilities? Say so.",
