@@ -14,6 +14,7 @@ from rich.text import Text
 
 from xent.cli._terminal import PipeConsole
 from xent.evaluate import Comparison, Difference, Evaluation
+from xent.evaluate._shown import shown
 from xent.evaluate._words import headline, interval, meaning, number, percent
 
 MOST_CLASSES, MOST_ROWS, MOST_GROUPS = 10, 5, 20
@@ -81,6 +82,9 @@ def print_evaluation(result: Evaluation, comparison: Comparison | None, sources:
     """The result on stdout: numbers with intervals, what they mean, and where the loss comes from."""
     console = PipeConsole(highlight=False)
     console.print(_heading(result, sources), soft_wrap=True, markup=False)
+    if result.missing:
+        line = f"Partial: {len(result.missing)} units of work are missing, {shown(result.missing[0])} among them."
+        console.print(line, soft_wrap=True, markup=False)
     console.print(_numbers(result))
     for line in meaning(result):
         console.print(line, soft_wrap=True, markup=False)
@@ -98,7 +102,7 @@ def _heading(result: Evaluation, sources: Sequence[str]) -> str:
     out = "".join(f", {count:,} {why} left out" for count, why in left if count)
     classes = f", {len(result.classes)} classes" if result.classes else ""
     more = f" and {len(sources) - 1} more" if len(sources) > 1 else ""
-    return f"{sources[0]}{more}: {result.counted:,} rows{classes}, {result.kind}{out}"
+    return f"{shown(sources[0])}{more}: {result.counted:,} rows{classes}, {result.kind}{out}"
 
 
 def _numbers(result: Evaluation) -> Table:
@@ -125,7 +129,7 @@ def _classes(result: Evaluation) -> Table:
     ordered = sorted(result.by_class, key=lambda row: -row.share_of_loss if row.share_of_loss == row.share_of_loss else 0.0)
     for row in ordered[:MOST_CLASSES]:
         shares = (row.share_of_loss, row.recall, row.precision, row.predicted_share, row.actual_share)
-        table.add_row(Text(row.name), f"{row.weight:,.6g}", number(row.log_loss_nats), *map(percent, shares))
+        table.add_row(_name(row.name), f"{row.weight:,.6g}", number(row.log_loss_nats), *map(percent, shares))
     if len(ordered) > MOST_CLASSES:
         table.caption = f"{MOST_CLASSES} of {len(ordered)} classes, those with most of the loss first"
     return table
@@ -133,11 +137,11 @@ def _classes(result: Evaluation) -> Table:
 
 def _groups(result: Evaluation) -> Table:
     """Each value of the column to judge by."""
-    table = _table(result.group_column or "", "rows (weight)", "log loss", "95 % interval", "accuracy")
+    table = _table(_name(result.group_column or ""), "rows (weight)", "log loss", "95 % interval", "accuracy")
     for row in result.by_group[:MOST_GROUPS]:
         accuracy = "" if row.accuracy is None else percent(row.accuracy)
         loss = row.log_loss_nats
-        table.add_row(Text(row.name), f"{row.weight:,.6g}", number(loss.value), interval(loss), accuracy)
+        table.add_row(_name(row.name), f"{row.weight:,.6g}", number(loss.value), interval(loss), accuracy)
     if len(result.by_group) > MOST_GROUPS:
         table.caption = f"{MOST_GROUPS} of {len(result.by_group)} values"
     return table
@@ -150,7 +154,7 @@ def _rows(result: Evaluation) -> Table:
         name = row.id or f"row {row.row}" + (f" of file {row.source + 1}" if row.source else "")
         known = bool(result.classes)
         true, said = (result.classes[row.target], result.classes[row.predicted]) if known else ("", "")
-        table.add_row(Text(name), number(row.nats), Text(true), Text(said), f"{row.confidence:.4f}" if known else "")
+        table.add_row(_name(name), number(row.nats), _name(true), _name(said), f"{row.confidence:.4f}" if known else "")
     return table
 
 
@@ -169,7 +173,12 @@ def _compared(comparison: Comparison) -> Table:
     return table
 
 
-def _table(*headings: str) -> Table:
+def _name(text: str) -> Text:
+    """A name that comes from data: no markup, no control characters."""
+    return Text(shown(text))
+
+
+def _table(*headings: str | Text) -> Table:
     table = Table(box=SIMPLE_HEAD, padding=(0, 1), show_edge=False)
     for place, heading in enumerate(headings):
         table.add_column(heading, justify="right" if place else "left")

@@ -73,7 +73,8 @@ def _unclaimed(words: Sequence[str], arguments: Sequence[str]) -> str:
 
 def _refused(message: str) -> int:
     """One line on stderr."""
-    print("xent:", " ".join(message.split()), file=sys.stderr)
+    line = " ".join(message.split())
+    print("xent:", "".join(c if c.isprintable() else repr(c)[1:-1] for c in line), file=sys.stderr)
     return REFUSED
 
 

@@ -77,6 +77,8 @@ class Evaluation:
     group_column: str | None
     by_group: tuple[GroupRow, ...]
     surprising: tuple[SurprisingRow, ...]
+    missing: tuple[str, ...] = ()
+    """Units of work that failed: with any, this is a partial result, asked for as such."""
 
     def as_dict(self) -> dict[str, Any]:
         """Everything in dicts, lists, strings and numbers."""
@@ -171,6 +173,7 @@ def evaluation(totals: Totals) -> Evaluation:
         group_column=spec.by,
         by_group=by_group(totals),
         surprising=surprising(totals),
+        missing=totals.missing,
     )
 
 

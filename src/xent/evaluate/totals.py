@@ -49,13 +49,15 @@ class Totals:
         True
     """
 
-    __slots__ = ("confusion", "counts", "groups", "print", "sample", "skip_unfit", "spec", "sums", "worst")
+    __slots__ = ("confusion", "counts", "groups", "missing", "print", "sample", "skip_unfit", "spec", "sums", "worst")
 
     def __init__(self, spec: Spec, *, skip_unfit: bool = False) -> None:
         """The state of no rows."""
         self.spec, self.skip_unfit = spec, skip_unfit
         self.counts = dict.fromkeys(COUNTS, 0)
         self.print = 0
+        self.missing: tuple[str, ...] = ()
+        """Units of work that failed, where a partial result was asked for; not a part of the state."""
         self.sums = {name: ExactSums(n) for name, n in sizes(spec).items()}
         self.groups: tuple[str, ...] = ()
         self.confusion = Confusion()

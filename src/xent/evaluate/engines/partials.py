@@ -62,6 +62,7 @@ class Partials:
         totals = self.manifest.zero()
         for number in sorted(self.states):
             totals.merge(Totals.from_bytes(self.states[number]))
+        totals.missing = tuple(str(self.manifest.units[number]) for number in missing)
         return totals
 
     def _name(self, number: int) -> str:

@@ -6,11 +6,12 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
 
+from xent.evaluate._shown import shown
 from xent.evaluate._words import number, percent
 from xent.evaluate.report import _charts as charts
 from xent.evaluate.report import _data as data
 from xent.evaluate.report import _tables as tables
-from xent.evaluate.report._safe import labels, shown
+from xent.evaluate.report._safe import labels
 from xent.evaluate.result import Evaluation
 
 

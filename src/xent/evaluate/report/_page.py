@@ -14,10 +14,11 @@ from jinja2 import Environment, PackageLoader, StrictUndefined, Template
 from markupsafe import Markup
 
 from xent.evaluate._comparison import Comparison
+from xent.evaluate._shown import shown
 from xent.evaluate._words import meaning, percent
 from xent.evaluate.report import _tables as tables
 from xent.evaluate.report._figures import Figure, figures
-from xent.evaluate.report._safe import json_text, labels, policy, shown
+from xent.evaluate.report._safe import json_text, labels, policy
 from xent.evaluate.report._script import script
 from xent.evaluate.result import Evaluation
 
@@ -127,7 +128,9 @@ def _facts(result: Evaluation, sources: Sequence[str]) -> Iterator[tuple[str, st
 
 
 def _notices(result: Evaluation) -> Iterator[str]:
-    """Rows that are not like the others."""
+    """What is missing, and rows that are not like the others."""
+    if result.missing:
+        yield f"This result is partial: {len(result.missing):,} units of work are missing, {shown(result.missing[0])} among them."
     if result.ignored:
         yield f"{result.ignored:,} of {result.rows:,} rows have no label and were left out."
     if result.unfit:

@@ -8,9 +8,9 @@ from dataclasses import dataclass
 
 from xent.evaluate._comparison import Comparison
 from xent.evaluate._intervals import Estimate
+from xent.evaluate._shown import shown
 from xent.evaluate._words import number, percent
 from xent.evaluate.report._data import Part, Row
-from xent.evaluate.report._safe import shown
 from xent.evaluate.result import Evaluation
 
 MOST_CLASSES, MOST_GROUPS = 500, 200
