@@ -49,7 +49,7 @@ class CalibrationErrors:
 def calibration_errors(totals: Totals, means: Means) -> CalibrationErrors:
     """From the cells of the confidence, and the bins of every class."""
     n_bins = totals.spec.bins
-    cells = Table.of(*(totals.sums[f"cell_{name}"] for name in ("weight", "confidence", "hits")))
+    cells = Table(*(totals.sums[f"cell_{name}"] for name in ("weight", "confidence", "hits")))
     wide = cells.pooled(bin_of_cell(n_bins), n_bins)
     drawn = [means.bootstrap.sums(_by_bucket(totals, name)) for name in ("weight", "confidence", "hits")]
     classes = _class_sums(totals)
@@ -79,7 +79,7 @@ def _bands(table: Table, edges: Floats, weight: Floats, hits: Floats) -> tuple[B
     """The bins that hold a row, each with the interval of its frequency."""
     with np.errstate(divide="ignore", invalid="ignore"):
         drawn = hits / weight
-    held = [number for number, total in enumerate(table.weight) if total]
+    held = np.flatnonzero(table.weight.floats()).tolist()
     bins = table.bins(edges)
     return tuple(Band(one, around(one.frequency, drawn[:, number])) for number, one in zip(held, bins, strict=True))
 

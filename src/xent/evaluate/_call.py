@@ -2,16 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from typing import Any
 
 from xent._errors import ArgumentError
+from xent.evaluate import _abreast as abreast
 from xent.evaluate._batch import Batch
 from xent.evaluate._columns import Columns
 from xent.evaluate._files import units_of
 from xent.evaluate._sources import (
     array_batch,
-    file_batches,
+    file_makers,
     frame_batches,
     given_batches,
     is_frame,
@@ -136,12 +137,12 @@ def _word(value: Any, name: str) -> str | None:
     raise ArgumentError(f"with a table {name}= is the name of a column", found, "Name it, or give the predictions as an array.")
 
 
-def _table(table: Any, columns: Columns, options: dict[str, Any]) -> tuple[Spec, Iterable[Batch]]:
+def _table(table: Any, columns: Columns, options: dict[str, Any]) -> tuple[Spec, Iterable[Batch | abreast.Make]]:
     """Files or a data frame."""
     if is_path(table):
         paths = paths_of(table)
         layout = layout_of(paths, columns, **options)
-        return layout.spec, file_batches(units_of(paths), layout)
+        return layout.spec, file_makers(units_of(paths), layout)
     layout, batches = frame_batches(table, columns, **options)
     return layout.spec, batches
 
@@ -155,15 +156,9 @@ def _untabled(predictions: Any, target: Any, kind: Kind, weight: Any, size: Any)
     return iter([array_batch(kind, predictions, target, 0, weight=weight, size=size)])
 
 
-def counted(
-    spec: Spec, batches: Iterable[Batch], *, skip_unfit: bool = False, watch: Callable[[int], None] = lambda rows: None
-) -> Totals:
-    """Count every batch; `watch` hears how many rows each had."""
-    totals = Totals(spec, skip_unfit=skip_unfit)
-    for batch in batches:
-        totals.update(batch)
-        watch(len(batch.target))
-    return totals
+def counted(spec: Spec, batches: Iterable[Batch | abreast.Make], *, skip_unfit: bool = False) -> Totals:
+    """Count every batch."""
+    return abreast.count(Totals(spec, skip_unfit=skip_unfit), batches)
 
 
 def count_table(table: Any, columns: Columns, *, top_k: Sequence[int] = (), bins: int = 15, skip_unfit: bool = False) -> Totals:

@@ -32,43 +32,34 @@ class Bin:
 class Table:
     """Exact sums [bins] of weight, of probability, and of what came true."""
 
-    weight: list[Fraction]
-    confidence: list[Fraction]
-    hits: list[Fraction]
-
-    @classmethod
-    def of(cls, weight: ExactSums, confidence: ExactSums, hits: ExactSums) -> Table:
-        """As fractions."""
-        return cls(weight.fractions(), confidence.fractions(), hits.fractions())
+    weight: ExactSums
+    confidence: ExactSums
+    hits: ExactSums
 
     def pooled(self, place: Indices, bins: int) -> Table:
         """Bins together, each in the place that is named for it."""
-        whole = [[Fraction(0)] * bins for _ in range(3)]
-        for number, at in enumerate(place.tolist()):
-            for sums, column in zip(whole, (self.weight, self.confidence, self.hits), strict=True):
-                sums[at] += column[number]
-        return Table(*whole)
+        whole = Table(ExactSums(bins), ExactSums(bins), ExactSums(bins))
+        for sums, parts in ((whole.weight, self.weight), (whole.confidence, self.confidence), (whole.hits, self.hits)):
+            sums.merge(parts, place)
+        return whole
 
     def error(self) -> float:
         """The expected calibration error: ``Σ_b |Σ w·p − Σ w·y| / Σ w``."""
-        gaps = (abs(p - y) for p, y in zip(self.confidence, self.hits, strict=True))
-        return ratio(sum(gaps, Fraction(0)), sum(self.weight, Fraction(0)))
+        gaps = (abs(p - y) for p, y in zip(self.confidence.fractions(), self.hits.fractions(), strict=True))
+        return ratio(sum(gaps, Fraction(0)), self.weight.total())
 
     def bins(self, edges: Floats) -> list[Bin]:
         """The bins that hold a row, between these edges."""
         ends = zip(edges[:-1].tolist(), edges[1:].tolist(), strict=True)
-        rows = zip(ends, self.weight, self.confidence, self.hits, strict=True)
+        rows = zip(ends, self.weight.fractions(), self.confidence.fractions(), self.hits.fractions(), strict=True)
         return [Bin(low, high, float(w), ratio(p, w), ratio(y, w)) for (low, high), w, p, y in rows if w]
 
     def equal_mass(self, bins: int) -> Indices:
         """For each bin the place among so many of nearly equal weight; neighbours stay together and none is parted."""
-        total = sum(self.weight, Fraction(0))
-        before, places = Fraction(0), list[int]()
-        for weight in self.weight:
-            middle = before + weight / 2
-            places.append(min(int(middle * bins / total), bins - 1) if total else 0)
-            before += weight
-        return np.array(places, np.int64)
+        weight = self.weight.floats()
+        before = np.cumsum(weight)
+        middle = (before - weight / 2.0) * (bins / before[-1]) if before[-1] > 0.0 else before
+        return np.minimum(middle.astype(np.int64), bins - 1)
 
 
 def smooth_error(cells: Table) -> float:
@@ -77,11 +68,10 @@ def smooth_error(cells: Table) -> float:
     The signed gaps are spread by a Gaussian, reflected at 0 and 1, and the size of what stays is summed; the width is the fixed
     point at which that sum equals it. Błasiok and Nakkiran, "Smooth ECE", 2023.
     """
-    total = sum(cells.weight, Fraction(0))
+    total = float(cells.weight.total())
     if not total:
         return float("nan")
-    gaps = np.array([float((y - p) / total) for p, y in zip(cells.confidence, cells.hits, strict=True)])
-    line = np.bincount(bin_of_cell(CELLS), gaps, CELLS)
+    line = np.bincount(bin_of_cell(CELLS), (cells.hits.floats() - cells.confidence.floats()) / total, CELLS)
 
     def left(width: float) -> float:
         return float(np.abs(gaussian_filter1d(line, width * CELLS, mode="reflect", truncate=6.0)).sum())

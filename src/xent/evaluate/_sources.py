@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from functools import partial
 from itertools import chain
 from typing import Any
 
@@ -45,11 +46,16 @@ def _difference(one: Layout, other: Layout) -> str:
     return f"no {fewer[0]!r}" if fewer else "its columns in another order, or of other kinds"
 
 
-def file_batches(units: Iterable[Unit], layout: Layout) -> Iterator[Batch]:
-    """The rows of units, in their order."""
+def file_makers(units: Iterable[Unit], layout: Layout) -> Iterator[Callable[[], Batch]]:
+    """The rows of units, in their order: read here, made a batch by whoever calls."""
     for unit in units:
         for first, rows in batches_of(unit, layout.names, layout.spec.n_classes):
-            yield batch_of(rows, layout, source=unit.source, first=first, name=unit.path)
+            yield partial(batch_of, rows, layout, source=unit.source, first=first, name=unit.path)
+
+
+def file_batches(units: Iterable[Unit], layout: Layout) -> Iterator[Batch]:
+    """The rows of units, in their order."""
+    return (make() for make in file_makers(units, layout))
 
 
 def is_path(value: Any) -> bool:

@@ -145,9 +145,8 @@ def _given(totals: Totals, whole: Fraction) -> list[float]:
     """The mean probability of each class."""
     if not totals.spec.binned:
         return [math.nan] * totals.spec.n_classes
-    sums = totals.sums["classwise_probability"].fractions()
-    n = totals.spec.bins
-    return [ratio(sum(sums[start : start + n], Fraction(0)), whole) for start in range(0, len(sums), n)]
+    shape = (totals.spec.n_classes, totals.spec.bins)
+    return [ratio(total, whole) for total in totals.sums["classwise_probability"].folded(shape, axis=1).fractions()]
 
 
 def by_group(totals: Totals) -> tuple[GroupRow, ...]:

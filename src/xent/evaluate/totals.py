@@ -71,15 +71,15 @@ class Totals:
             XentError: labels, weights or shapes that break a rule, or predictions that are not what they are declared to be;
                 names the first row.
         """
+        self.merge(self.of(batch))
+
+    def of(self, batch: Batch) -> Totals:
+        """The state of a batch alone, which counts as this one does; it may be computed beside others."""
         check(self.spec, batch)
         if batch.first == 0:
             check_contradiction(self.spec, batch)
         if not len(batch.target):
-            return
-        self.merge(self._of(batch))
-
-    def _of(self, batch: Batch) -> Totals:
-        """The state of a batch alone."""
+            return Totals(self.spec)
         if self.spec.kind == "target-log-probs":
             rows, binned = judged_targets(batch.values), None
         else:

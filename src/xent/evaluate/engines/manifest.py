@@ -11,9 +11,10 @@ from functools import cached_property
 from typing import Any
 
 from xent._errors import ArgumentError
-from xent.evaluate._arrow import batch_of
+from xent.evaluate import _abreast as abreast
 from xent.evaluate._columns import Layout
-from xent.evaluate._files import Unit, batches_of, units_of
+from xent.evaluate._files import Unit, units_of
+from xent.evaluate._sources import file_makers
 from xent.evaluate.totals import Totals
 
 VERSION = 1
@@ -97,8 +98,6 @@ class Manifest:
         """Read one unit into a state; the file is as it was listed before and after. `hear` is told the rows of each batch."""
         unit = self.units[number]
         self.files[unit.source].check()
-        for first, rows in batches_of(unit, self.layout.names, self.layout.spec.n_classes):
-            totals.update(batch_of(rows, self.layout, source=unit.source, first=first, name=unit.path))
-            hear(rows.num_rows)
+        abreast.count(totals, file_makers([unit], self.layout), hear)
         self.files[unit.source].check()
         return totals
