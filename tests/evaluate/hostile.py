@@ -128,6 +128,12 @@ FILES: dict[str, tuple[bytes, str]] = {
         ),
         "its arrays have different lengths",
     ),
+    "torn.npz": (
+        archive(**{"p.npy": b"x"})[:-60] + bytes(60),
+        "torn.npz",
+    ),
+    "nothing.npy": (npy(described("<U0", "(1000000000000,)")), "which takes no bytes"),
+    "wide.npy": (npy(described("<f8", "(0, 1000000000)")), "there may be at most 1,048,576 classes"),
     "other.npz": (archive(**{"readme.txt": b"x"}), "is no array, or stands twice"),
     "junk.npz": (b"PK\x03\x04junk", "is not a zip file"),
 }

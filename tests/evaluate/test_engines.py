@@ -9,6 +9,7 @@ import sys
 from pathlib import Path
 
 import numpy as np
+import psutil
 import pyarrow as pa
 import pyarrow.parquet as pa_parquet
 import pytest
@@ -16,7 +17,7 @@ import pytest
 import xent
 from tests.evaluate.conftest import Rows
 from tests.evaluate.faulty import COLUMNS, Faulty
-from xent.evaluate import Engine, evaluate_files
+from xent.evaluate import Choices, Engine, evaluate_files
 from xent.evaluate import _files as files
 from xent.evaluate.engines.manifest import Manifest
 from xent.evaluate.engines.partials import Partials
@@ -123,7 +124,7 @@ def test_a_driver_that_is_killed_goes_on_where_it_stopped(folder: Path, undistur
 def test_states_of_another_job_are_refused(folder: Path, tmp_path: Path) -> None:
     evaluate_files([str(folder)], COLUMNS, engine=Engine(resume=str(tmp_path)))
     with pytest.raises(xent.ArgumentError, match="--resume goes on with the same job"):
-        evaluate_files([str(folder)], COLUMNS, bins=10, engine=Engine(resume=str(tmp_path)))
+        evaluate_files([str(folder)], COLUMNS, choices=Choices(bins=10), engine=Engine(resume=str(tmp_path)))
 
 
 def test_an_altered_state_is_refused(folder: Path, tmp_path: Path) -> None:
@@ -223,3 +224,35 @@ def test_options_that_do_not_go_together(options: dict[str, object], said: str) 
     with pytest.raises(xent.ArgumentError) as refused:
         Engine(**options)  # type: ignore[arg-type]
     assert str(refused.value) == said
+
+
+KILLED = """
+import os, signal, sys, threading, time
+import psutil
+from tests.evaluate.faulty import COLUMNS
+from xent.evaluate import Engine, evaluate_files
+
+def kill():
+    while len(children := psutil.Process().children()) < 3:
+        time.sleep(0.05)
+    time.sleep(1.0)
+    print(*(child.pid for child in children), flush=True)
+    os.kill(os.getpid(), signal.SIGKILL)
+
+if __name__ == "__main__":
+    threading.Thread(target=kill, daemon=True).start()
+    while True:
+        evaluate_files([sys.argv[1]], COLUMNS, engine=Engine("local", 2))
+"""
+
+
+def test_workers_end_when_their_driver_is_killed(folder: Path, tmp_path: Path) -> None:
+    script = tmp_path / "driver.py"
+    script.write_text(KILLED)
+    environment = os.environ | {"PYTHONPATH": f"{ROOT}{os.pathsep}{ROOT / 'src'}"}
+    command = [sys.executable, str(script), str(folder)]
+    done = subprocess.run(command, stdout=subprocess.PIPE, text=True, env=environment, timeout=120, check=False)
+    assert done.returncode == -signal.SIGKILL
+    workers = [psutil.Process(int(pid)) for pid in done.stdout.split() if psutil.pid_exists(int(pid))]
+    _, alive = psutil.wait_procs(workers, timeout=30)
+    assert [process for process in alive if process.status() != psutil.STATUS_ZOMBIE] == []

@@ -14,7 +14,9 @@ from tests.evaluate.hostile import FILES, written
 
 
 def judge(path: str) -> None:
-    if path.endswith(".npy"):
+    if path.endswith("wide.npy"):
+        xent.evaluate(path, "predictions", kind="probs", columns="predictions")
+    elif path.endswith(".npy"):
         xent.evaluate(path, kind="target-log-probs", columns="predictions")
     elif path.endswith(".npz"):
         xent.evaluate(path, "y", kind="logits", columns="p", classes=("a", "b"))

@@ -293,3 +293,68 @@ def test_losses_lie_in_their_bins() -> None:
     assert (nats >= edges[place]).all()
     assert ((nats < edges[place + 1]) | (edges[place + 1] == np.inf)).all()
     assert (edges[2:-1] / edges[1:-2]).max() < 1.0157
+
+
+@pytest.mark.parametrize("shift", [0.0, 1e6, 1e8])
+def test_a_number_added_to_all_logits_changes_no_temperature(shift: float) -> None:
+    rows = Rows(2000, 3)
+    state = Totals(Spec("logits", rows.names))
+    state.update(Batch(rows.logits + shift, rows.target))
+    plain = judged(rows).refinement
+    shifted = evaluation(state).refinement
+    assert plain is not None
+    assert shifted is not None
+    assert shifted.temperature == pytest.approx(plain.temperature, rel=1e-6)
+    assert shifted.calibration_nats.value == pytest.approx(plain.calibration_nats.value, rel=1e-5, abs=1e-7)
+
+
+def test_a_row_of_tiny_probability_is_in_the_sample_as_it_is() -> None:
+    rows = Rows(200, 3)
+    probs = rows.probs.copy()
+    probs[0], rows.target[0] = [1e-60, 0.5, 0.5], 0
+    found = xent.evaluate(probs, rows.target, kind="probs")
+    assert found.refinement is not None
+    assert math.isfinite(found.refinement.calibration_nats.value)
+    assert found.refinement.rows == 200
+
+
+def test_predictions_that_are_all_alike_have_temperature_1() -> None:
+    found = xent.evaluate(np.zeros((50, 3)), np.arange(50) % 3, kind="logits")
+    assert found.refinement is not None
+    assert found.refinement.temperature == 1.0
+
+
+def test_one_score_near_certainty_keeps_its_digits() -> None:
+    found = xent.evaluate(np.array([-1e-20, -1.0]), np.array([0, 1]), kind="log-probs")
+    assert found.log_loss_nats.value == pytest.approx((20.0 * math.log(10.0) + 1.0) / 2.0, rel=1e-14)
+
+
+def test_great_losses_are_not_infinite() -> None:
+    found = xent.evaluate(np.array([[0.0, 5000.0]] * 10), np.zeros(10, int), kind="logits")
+    assert found.losses.quantiles[0.5] == pytest.approx(5000.0)
+    probs = np.array([[0.0, 1.0]] + [[0.5, 0.5]] * 3)
+    quantiles = xent.evaluate(probs, np.zeros(4, int), kind="probs").losses.quantiles
+    assert quantiles[0.5] == pytest.approx(math.log(2.0), rel=0.016)
+    assert math.isinf(quantiles[0.99])
+
+
+def test_a_bin_of_few_rows_has_a_wide_interval() -> None:
+    found = xent.evaluate(np.array([[0.9, 0.1]] * 3 + [[0.5, 0.5]]), np.zeros(4, int), kind="probs")
+    assert found.calibration is not None
+    last = found.calibration.bins[-1].frequency
+    known = stats.binomtest(3, 3).proportion_ci(method="wilson")
+    assert (last.low, last.high) == pytest.approx((known.low, known.high), rel=1e-12)
+
+
+def test_rounded_probabilities_are_told_from_logits_and_may_be_allowed(rows: Rows) -> None:
+    rounded = rows.probs.round(3)
+    with pytest.raises(xent.DistributionError, match="Were they rounded"):
+        xent.evaluate(rounded, rows.target, kind="probs")
+    found = xent.evaluate(np.maximum(rounded, 1e-3), rows.target, kind="probs", sum_tolerance=0.01)
+    assert found.log_loss_nats.value == pytest.approx(rows.nats.mean(), rel=0.01)
+
+
+def test_the_summary_is_short_in_print_and_in_a_line(rows: Rows, plain: Evaluation) -> None:
+    assert repr(plain) == f"<Evaluation of 1,000 rows: log loss {rows.nats.mean():.6g} nats>"
+    assert f"{rows.nats.mean():.4f}" in str(plain)
+    assert len(str(plain)) < 2000

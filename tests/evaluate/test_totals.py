@@ -1,8 +1,10 @@
 """The state is a commutative monoid: no order, batch, thread or retry changes a bit of it."""
 
+import hashlib
 import json
 import math
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from typing import Any
 
 import numpy as np
 import pytest
@@ -142,6 +144,71 @@ def test_every_altered_byte_is_found(rows: Rows) -> None:
             Totals.from_bytes(bytes(altered))
 
 
+def forged(change: Callable[[dict[str, Any]], object]) -> bytes:
+    """A small state with another header, and a checksum that is right."""
+    state = Totals(Spec("probs", ("a", "b"), by="g"))
+    state.update(Batch(np.full((3, 2), 0.5), np.array([0, 1, 1]), group=["x", "y", "x"]))
+    body = state.to_bytes()[:-DIGEST]
+    start = len(MAGIC) + 10
+    length = int.from_bytes(body[len(MAGIC) + 2 : start], "little")
+    header = json.loads(body[start : start + length])
+    changed = change(header)
+    text = changed if isinstance(changed, bytes) else json.dumps(header, sort_keys=True, separators=(",", ":")).encode()
+    data = body[: len(MAGIC) + 2] + len(text).to_bytes(8, "little") + text + body[start + length :]
+    return data + hashlib.blake2b(data, digest_size=DIGEST).digest()
+
+
+def put(*path: object) -> Callable[[dict[str, Any]], object]:
+    """Put the last of these where the others lead."""
+
+    def change(header: dict[str, Any]) -> None:
+        place: Any = header
+        for step in path[:-2]:
+            place = place[step]
+        place[path[-2]] = path[-1]
+
+    return change
+
+
+FORGERIES: dict[str, Callable[[dict[str, Any]], object]] = {
+    "no JSON": lambda header: b"{",
+    "deep": lambda header: b"[" * 200_000,
+    "a list": lambda header: b"[]",
+    "digits": lambda header: b"9" * 5000,
+    "no text": lambda header: b"\xff\xfe",
+    "no arrays": lambda header: header.pop("arrays") and None,
+    "an array twice": lambda header: header["arrays"].append(header["arrays"][0]),
+    "a huge array": put("arrays", 0, 2, [2**70, 0]),
+    "a negative array": put("arrays", 0, 2, [-1]),
+    "a shape that is none": put("arrays", 0, 2, 5),
+    "objects": put("arrays", 0, 1, "|O"),
+    "places far up": put("low", "bucket_nats", 10**7),
+    "places below": put("low", "bucket_nats", -1),
+    "infinite places": put("low", "bucket_nats", 1e400),
+    "negative counts": put("counts", "rows", -1),
+    "counts as text": put("counts", "rows", "3"),
+    "a print beyond 64 bits": put("print", 2**64),
+    "groups out of order": put("groups", ["y", "x"]),
+    "groups that are none": put("groups", [1, {}]),
+    "a group too many": put("groups", ["x", "y", "z"]),
+    "no ids": put("ids", []),
+    "ids of null": put("ids", [None] * 3),
+    "another class": put("spec", "classes", ["a", "b", "c"]),
+    "a spec of nothing": put("spec", {}),
+    "a name that is a number": put("spec", "by", 5),
+}
+
+
+def test_a_state_as_it_was_is_no_forgery() -> None:
+    assert Totals.from_bytes(forged(lambda header: None)).counts["rows"] == 3
+
+
+@pytest.mark.parametrize("name", FORGERIES)
+def test_a_forged_header_is_refused(name: str) -> None:
+    with pytest.raises(xent.ArgumentError):
+        Totals.from_bytes(forged(FORGERIES[name]))
+
+
 @pytest.mark.parametrize("length", [0, 5, 30, 1000])
 def test_cut_bytes_are_refused(rows: Rows, length: int) -> None:
     with pytest.raises(xent.ArgumentError, match=r"Totals\.to_bytes"):
@@ -169,3 +236,23 @@ def test_unlabelled_and_unfit_rows_are_counted_and_add_nothing(rows: Rows) -> No
     assert state.counts == {"rows": 1000, "ignored": 2, "infinite": 0, "unfit": 1}
     for name in ("bucket_nats", "class_nats", "cell_weight"):
         assert state.sums[name].total() == plain.sums[name].total()
+
+
+def test_rows_of_one_id_stand_in_the_order_of_what_they_hold() -> None:
+    spec = Spec("probs", ("a", "b", "c"))
+    key = np.full(1, 7, np.uint64)
+    rows = [np.array([[0.5, 0.3, 0.2]]), np.array([[0.5, 0.2, 0.3]]), np.array([[0.5, 0.25, 0.25]])]
+    states: list[bytes] = []
+    for order in ([0, 1, 2], [2, 0, 1], [1, 2, 0]):
+        state = Totals(spec)
+        for number in order:
+            state.update(Batch(rows[number], np.zeros(1, np.int64), source=-1, keys=key))
+        states.append(state.to_bytes())
+    assert states[0] == states[1] == states[2]
+
+
+def test_groups_are_told_apart_to_the_last_character() -> None:
+    state = Totals(Spec("probs", ("a", "b"), by="g"))
+    names = ["x", "x\0", "x\0\0", "q" * 1_000_000]
+    state.update(Batch(np.full((4, 2), 0.5), np.zeros(4, np.int64), group=names))
+    assert sorted(names) == list(state.groups)

@@ -69,10 +69,10 @@ def _words(columns: Columns) -> Iterator[str]:
             yield f"--{name} {shlex.quote(value)}"
 
 
-def print_applied(calibrator: Calibrator, rows: int, path: Path) -> None:
+def print_applied(calibrator: Calibrator, rows: int, path: Path, *, labelled: bool) -> None:
     """How much was written where."""
-    console = PipeConsole(highlight=False)
+    console, more = PipeConsole(highlight=False), "" if labelled else " --target COLUMN"
     console.print(
-        f"{rows:,} rows calibrated by {calibrator.METHOD}; judge them: xent evaluate {path}", soft_wrap=True, markup=False
+        f"{rows:,} rows calibrated by {calibrator.METHOD}; judge them: xent evaluate {path}{more}", soft_wrap=True, markup=False
     )
     console.print(f"Wrote {path}", soft_wrap=True, markup=False)

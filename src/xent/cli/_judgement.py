@@ -125,7 +125,7 @@ def _details(result: Evaluation) -> Iterator[Table]:
 
 def _classes(result: Evaluation) -> Table:
     """The classes that carry most of the loss."""
-    table = _table("class", "rows (weight)", "log loss", "share of loss", "recall", "precision", "mean p", "frequency")
+    table = _table("class", _counted(result), "log loss", "share", "recall", "precision", "mean p", "freq.")
     ordered = sorted(result.by_class, key=lambda row: -row.share_of_loss if row.share_of_loss == row.share_of_loss else 0.0)
     for row in ordered[:MOST_CLASSES]:
         shares = (row.share_of_loss, row.recall, row.precision, row.predicted_share, row.actual_share)
@@ -135,13 +135,19 @@ def _classes(result: Evaluation) -> Table:
     return table
 
 
+def _counted(result: Evaluation) -> str:
+    """What a table counts: rows, or their weight."""
+    return "rows" if result.weight == result.counted else "weight"
+
+
 def _groups(result: Evaluation) -> Table:
     """Each value of the column to judge by."""
-    table = _table(_name(result.group_column or ""), "rows (weight)", "log loss", "95 % interval", "accuracy")
+    known = ["accuracy"] if result.classes else []
+    table = _table(_name(result.group_column or ""), _counted(result), "log loss", "95 % interval", *known)
     for row in result.by_group[:MOST_GROUPS]:
-        accuracy = "" if row.accuracy is None else percent(row.accuracy)
+        accuracy = [] if row.accuracy is None else [percent(row.accuracy)]
         loss = row.log_loss_nats
-        table.add_row(_name(row.name), f"{row.weight:,.6g}", number(loss.value), interval(loss), accuracy)
+        table.add_row(_name(row.name), f"{row.weight:,.6g}", number(loss.value), interval(loss), *accuracy)
     if len(result.by_group) > MOST_GROUPS:
         table.caption = f"{MOST_GROUPS} of {len(result.by_group)} values"
     return table
@@ -149,28 +155,35 @@ def _groups(result: Evaluation) -> Table:
 
 def _rows(result: Evaluation) -> Table:
     """The most surprising rows."""
-    table = _table("most surprising rows", "log loss", "true class", "predicted", "with p")
+    known = ["true class", "predicted", "with p"] if result.classes else []
+    table = _table("most surprising rows", "log loss", *known)
     for row in result.surprising[:MOST_ROWS]:
         name = row.id or f"row {row.row}" + (f" of file {row.source + 1}" if row.source else "")
-        known = bool(result.classes)
-        true, said = (result.classes[row.target], result.classes[row.predicted]) if known else ("", "")
-        table.add_row(_name(name), number(row.nats), _name(true), _name(said), f"{row.confidence:.4f}" if known else "")
+        cells: list[str | Text] = []
+        if known:
+            cells = [_name(result.classes[row.target]), _name(result.classes[row.predicted]), f"{row.confidence:.4f}"]
+        table.add_row(_name(name), number(row.nats), *cells)
     return table
 
 
 def _compared(comparison: Comparison) -> Table:
     """The first model beside the second."""
-    table = _table("", "first", "second", "difference", "95 % interval", "first is better")
+    table = _table("", "first", "second", "first − second", "95 % interval", "P(first better)")
     lines: list[tuple[str, Difference | None]] = [
-        ("log loss (nats)", comparison.log_loss_nats),
+        ("log loss, nats", comparison.log_loss_nats),
         ("Brier score", comparison.brier),
         ("accuracy", comparison.accuracy),
     ]
     for name, line in lines:
         if line is not None:
             values = (number(line.first), number(line.second), number(line.difference.value))
-            table.add_row(name, *values, interval(line.difference), f"with probability {line.better:.3f}")
+            table.add_row(name, *values, interval(line.difference), _probability(line.better))
     return table
+
+
+def _probability(share: float) -> str:
+    """Three digits of a share of 1000 replicates, which can show no more."""
+    return "> 0.999" if share > 0.9995 else "< 0.001" if share < 0.0005 else f"{share:.3f}"
 
 
 def _name(text: str) -> Text:
@@ -179,7 +192,7 @@ def _name(text: str) -> Text:
 
 
 def _table(*headings: str | Text) -> Table:
-    table = Table(box=SIMPLE_HEAD, padding=(0, 1), show_edge=False)
+    table = Table(box=SIMPLE_HEAD, padding=(0, 1, 0, 0), show_edge=False)
     for place, heading in enumerate(headings):
-        table.add_column(heading, justify="right" if place else "left")
+        table.add_column(heading, justify="right" if place else "left", no_wrap=bool(place), overflow="fold")
     return table

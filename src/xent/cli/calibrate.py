@@ -119,13 +119,13 @@ def _apply(predictions: tuple[str, ...], columns: "Columns", calibrator: str, ou
     from xent.cli._judgement import reading_rows
     from xent.cli._staging import Staging
     from xent.evaluate import load_calibrator
-    from xent.evaluate.calibration.apply import apply_files
+    from xent.evaluate.calibration.apply import apply_files, said_target
 
     path = _output(out, ".parquet", predictions, calibrator)
     loaded = load_calibrator(calibrator)
     with Staging(path.parent, [path.name]) as staging:
         rows = apply_files(predictions, columns, loaded, staging.path(path.name), reading_rows, prefix=prefix)
-    print_applied(loaded, rows, path)
+    print_applied(loaded, rows, path, labelled=said_target(path))
 
 
 def _output(out: str, suffix: str, predictions: Sequence[str], *read: str) -> Path:

@@ -49,6 +49,7 @@ def evaluate(
     against: Annotated[str | None, Parameter(metavar="PATH", help="Predictions of another model for the same rows.")] = None,
     top_k: Annotated[tuple[int, ...], Parameter(converter=whole_numbers, help="Right if among the k greatest: 3,5.")] = (),
     bins: Annotated[int, Parameter(help="Bins of equal width in reliability tables.")] = 15,
+    sum_tolerance: Annotated[float | None, Parameter(help="How far rounded probabilities may sum from 1.")] = None,
     skip_unfit: Annotated[bool, Parameter(negative="", help="Leave out and count rows that are no predictions.")] = False,
     out: Annotated[str | None, Parameter(metavar="PATH", help="Write the report to this HTML file.")] = None,
     engine: Annotated[Literal["local", "ray"] | None, Parameter(help="Processes of this machine, or a Ray cluster.")] = None,
@@ -62,7 +63,7 @@ def evaluate(
     require("learn", "data", *(["report"] if out is not None else []))
     from xent.cli._judgement import print_evaluation, print_json, print_written, reading_rows
     from xent.cli._report import check_report, write_report
-    from xent.evaluate import Columns, Comparison, Engine, evaluate_files, evaluation
+    from xent.evaluate import Choices, Columns, Comparison, Engine, evaluate_files, evaluation
 
     kinds: dict[Kind, str | None] = {"probs": probs, "logits": logits, "log-probs": log_probs}
     kinds["target-log-probs"] = target_log_probs
@@ -74,10 +75,11 @@ def evaluate(
     report = check_report(out) if out is not None else None
     folders = (resume, None if resume is None else f"{resume}/against")
     engines = [Engine(engine, workers, address, folder, allow_partial) for folder in folders]
+    choices = Choices(top_k, bins, sum_tolerance)
     with reading_rows() as watch:
         sources = [list(predictions), *([[against]] if against is not None else [])]
         totals = [
-            evaluate_files(paths, columns, watch, engine=engines[n], top_k=top_k, bins=bins, skip_unfit=skip_unfit)
+            evaluate_files(paths, columns, watch, engine=engines[n], choices=choices, skip_unfit=skip_unfit)
             for n, paths in enumerate(sources)
         ]
     comparison = Comparison.of(*totals) if against is not None else None

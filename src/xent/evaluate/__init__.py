@@ -1,6 +1,7 @@
 """Predictions judged: log loss, calibration, intervals and a report, from arrays or from files larger than memory.
 
-The package is itself the function: ``xent.evaluate(predictions, target, kind="probs")``. `Totals` is the state behind it, which
+The package is itself the function: ``xent.evaluate(predictions, target, kind="probs")``;
+``help(xent.evaluate.evaluate)`` explains its arguments. `Totals` is the state behind it, which
 merges across batches, processes and machines. Needs SciPy, scikit-learn and pyarrow, and for reports altair, vl-convert and Jinja
 (``pip install '.[learn,cli,data,report]'`` in the clone of xent), loaded when a name of this package is first used.
 """
@@ -18,7 +19,7 @@ if TYPE_CHECKING:
     from xent.evaluate._columns import Columns, metadata
     from xent.evaluate._comparison import Comparison, Difference
     from xent.evaluate._intervals import Estimate
-    from xent.evaluate._spec import Kind, Spec
+    from xent.evaluate._spec import Choices, Kind, Spec
     from xent.evaluate.calibration._store import load_calibrator
     from xent.evaluate.calibration.affine import MatrixScaling, VectorScaling
     from xent.evaluate.calibration.isotonic import IsotonicCalibration
@@ -29,6 +30,7 @@ if TYPE_CHECKING:
 
 __all__ = [
     "Batch",
+    "Choices",
     "Columns",
     "Comparison",
     "Difference",
@@ -53,6 +55,7 @@ __all__ = [
 INSTALL = "Run in the clone of xent: pip install '.[learn,cli,data,report]'"
 _HOMES = {
     "Batch": "_batch",
+    "Choices": "_spec",
     "Columns": "_columns",
     "Comparison": "_comparison",
     "Difference": "_comparison",
@@ -74,6 +77,11 @@ _HOMES = {
     "metadata": "_columns",
 }
 """Public name -> the module of this package that holds it."""
+
+
+def __dir__() -> list[str]:
+    """The public names."""
+    return [*__all__, "__doc__"]
 
 
 def __getattr__(name: str) -> Any:

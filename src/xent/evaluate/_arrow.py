@@ -87,8 +87,14 @@ def both_classes(second: npt.NDArray[Any], kind: str) -> npt.NDArray[Any]:
         return np.stack([np.zeros_like(second), second], axis=1)
     wide = second.astype(np.float64)
     with np.errstate(divide="ignore", invalid="ignore"):
-        first = np.log1p(-np.exp(wide)) if kind == "log-probs" else 1.0 - wide
+        first = _log_rest(wide) if kind == "log-probs" else 1.0 - wide
     return np.stack([first, wide], axis=1)
+
+
+def _log_rest(log_probs: Floats) -> Floats:
+    """``log(1 − e^x)``, right for x near 0 as well."""
+    near = log_probs > -np.log(2.0)
+    return np.where(near, np.log(-np.expm1(log_probs)), np.log1p(-np.exp(np.where(near, -1.0, log_probs))))
 
 
 def _lists(column: pa.Array, layout: Layout, place: _Place) -> npt.NDArray[Any]:
@@ -214,6 +220,8 @@ def _strange_label(value: Any, layout: Layout, place: str, count: int) -> LabelE
     shown = ", ".join(map(repr, classes[:10])) + (", ..." if len(classes) > 10 else "")
     found = f"{place} holds {value!r} in {layout.target!r} ({count} such rows)"
     remedy = "Is a column missing, or does the label need another spelling? An empty cell leaves a row out."
+    if len(layout.predictions) == 1 and classes == ("0", "1"):
+        remedy = "One column of scores does not name the classes: --classes FIRST,SECOND does; the score is the second's."
     return LabelError(f"true classes must be among the {len(classes)} of the columns ({shown})", found, remedy)
 
 

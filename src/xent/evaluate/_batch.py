@@ -11,7 +11,7 @@ import numpy.typing as npt
 
 from xent._errors import ArgumentError, DistributionError, DTypeError, LabelError, ShapeError
 from xent.evaluate._hashing import Keys, row_keys
-from xent.evaluate._judge import SUM_TOLERANCE
+from xent.evaluate._judge import SUM_TOLERANCE, sum_tolerance
 from xent.evaluate._spec import Spec
 
 Floats = npt.NDArray[np.float64]
@@ -19,6 +19,8 @@ Indices = npt.NDArray[np.int64]
 
 MOST_WEIGHT = 1e100
 """Larger weights, times a loss, could leave float64."""
+ROUNDED = 0.01
+"""Sums so near 1 look like rounding, not like logits."""
 MEND = "Mend or remove these rows."
 LOOKS = {
     "probs": "Are these logits, or log-probabilities? Say so.",
@@ -54,7 +56,7 @@ class Batch:
     ids: Sequence[str] | None = None
     weight: Floats | None = None
     size: Floats | None = None
-    group: Sequence[str] | None = None
+    group: list[str] | None = None
 
     def row_keys(self) -> Keys:
         """[N] the key of each row."""
@@ -82,9 +84,10 @@ def check(spec: Spec, batch: Batch) -> None:
         ("numbers of bytes", spec.sized, batch.size),
         ("groups", spec.by is not None, batch.group),
     ]:
-        if wanted != (found is not None) or (found is not None and len(found) != n):
-            rule = f"a batch brings {name} for every row if the spec says so, and else none"
-            given = "none" if found is None else f"{len(found)} for {n} rows"
+        shape = None if found is None else np.shape(found)
+        if wanted != (found is not None) or (shape is not None and shape != (n,)):
+            rule = f"a batch brings {name}, one a row, if the spec says so, and else none"
+            given = "none" if shape is None else f"{shape} for {n} rows"
             raise ArgumentError(rule, f"the spec says {wanted} and {batch.name} has {given}", "Make the two agree.")
     _check_amounts(batch, batch.weight, "weights")
     _check_amounts(batch, batch.size, "numbers of bytes")
@@ -136,12 +139,14 @@ def unfit_error(spec: Spec, batch: Batch, unfit: npt.NDArray[np.bool_]) -> Distr
     else:
         rule, found = _sum_of(spec, batch, row, values)
     remedy = MEND if np.isnan(values).any() else LOOKS[spec.kind]
+    if spec.kind == "probs" and values.min() >= 0.0 and abs(values.sum() - 1.0) <= ROUNDED:
+        remedy = "Were they rounded? Write more digits, or allow it: --sum-tolerance 0.001 (sum_tolerance=); nothing is rescaled."
     return DistributionError(rule, f"{found} ({count} such rows)", remedy)
 
 
 def _sum_of(spec: Spec, batch: Batch, row: int, values: Floats) -> tuple[str, str]:
     """The rule for a distribution, and how a row breaks it."""
-    tolerance = SUM_TOLERANCE[batch.values.dtype.name]
+    tolerance = sum_tolerance(spec, batch.values)
     with np.errstate(over="ignore"):
         total = float(np.sum(np.exp(values) if spec.kind == "log-probs" else values))
     extreme = values.max() if spec.kind == "log-probs" else values.min()

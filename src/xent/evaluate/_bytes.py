@@ -17,6 +17,7 @@ import numpy.typing as npt
 
 from xent._errors import ArgumentError
 from xent.evaluate._confusion import Confusion
+from xent.evaluate._consistent import check
 from xent.evaluate._exact import ExactSums
 from xent.evaluate._kept import Rows
 from xent.evaluate._spec import Spec
@@ -28,6 +29,9 @@ MAGIC, VERSION, DIGEST = b"xent-totals\n", 1, 16
 HEAD = struct.Struct("<HQ")
 RULE = "a state must be what Totals.to_bytes wrote"
 REMEDY = "Evaluate those rows again."
+MOST_LIMBS = 80
+"""Places of 32 bits: a float64 reaches 66, and sums of many a little further."""
+START = len(MAGIC) + HEAD.size
 DTYPES = ("<u4", "<i8", "<u8", "<f8", "<f4")
 
 
@@ -62,35 +66,46 @@ def _digest(body: bytes) -> bytes:
 
 def unpacked(data: bytes, kind: type[Totals]) -> Totals:
     """The state that these bytes hold; ArgumentError for any others."""
-    header, arrays = _opened(data)
+    data = bytes(data)
+    body = _checked_body(data)
     try:
-        return _rebuilt(header, arrays, kind)
-    except (KeyError, TypeError, ValueError) as error:
-        raise ArgumentError(RULE, f"the header does not fit: {error}", REMEDY) from error
+        header, arrays = _opened(body)
+        totals = _rebuilt(header, arrays, kind)
+        check(totals)
+        same = packed(totals) == data
+    except (ArithmeticError, AttributeError, LookupError, RecursionError, TypeError, ValueError) as error:
+        raise ArgumentError(RULE, f"it does not hold together: {' '.join(str(error).split())[:200]}", REMEDY) from error
+    if not same:
+        raise ArgumentError(RULE, "it is not written as a state is", REMEDY)
+    return totals
 
 
-def _opened(data: bytes) -> tuple[dict[str, Any], dict[str, npt.NDArray[Any]]]:
-    """Header and arrays, after version, checksum and sizes are found right."""
-    start = len(MAGIC) + HEAD.size
-    if len(data) < start + DIGEST or not data.startswith(MAGIC):
+def _checked_body(data: bytes) -> bytes:
+    """What stands before the checksum, after version and checksum are found right."""
+    if len(data) < START + DIGEST or not data.startswith(MAGIC):
         raise ArgumentError(RULE, f"found {len(data)} bytes that do not begin as one does", REMEDY)
-    version, length = HEAD.unpack_from(data, len(MAGIC))
+    version, _ = HEAD.unpack_from(data, len(MAGIC))
     if version != VERSION:
         raise ArgumentError(f"this xent reads version {VERSION} of a state", f"found version {version}", REMEDY)
-    body = data[:-DIGEST]
-    if _digest(body) != data[-DIGEST:]:
+    if _digest(data[:-DIGEST]) != data[-DIGEST:]:
         raise ArgumentError(RULE, "its checksum is wrong: the bytes were cut or altered", REMEDY)
-    header = json.loads(body[start : start + length])
+    return data[:-DIGEST]
+
+
+def _opened(body: bytes) -> tuple[dict[str, Any], dict[str, npt.NDArray[Any]]]:
+    """Header and arrays, each as large as it is declared; ValueError and others where that cannot be."""
+    _, length = HEAD.unpack_from(body, len(MAGIC))
+    header = json.loads(body[START : START + length])
     arrays: dict[str, npt.NDArray[Any]] = {}
-    at = start + length
+    at = START + length
     for name, dtype, shape in header["arrays"]:
-        size = np.dtype(dtype).itemsize * prod(shape) if dtype in DTYPES and min(shape, default=0) >= 0 else -1
-        if size < 0 or at + size > len(body):
-            raise ArgumentError(RULE, f"array {name!r} is declared as {dtype} {shape}", REMEDY)
+        if dtype not in DTYPES or name in arrays or not 1 <= len(shape) <= 2 or min(shape) < 0:
+            raise ValueError(f"array {name!r} is declared as {dtype} {shape}")
+        size = np.dtype(dtype).itemsize * prod(shape)
+        if at + size > len(body):
+            raise ValueError(f"array {name!r} is longer than the bytes")
         arrays[name] = np.frombuffer(body, dtype, prod(shape), at).reshape(shape).copy()
         at += size
-    if at != len(body):
-        raise ArgumentError(RULE, f"{len(body) - at} bytes belong to no array", REMEDY)
     return header, arrays
 
 
@@ -99,11 +114,14 @@ def _rebuilt(header: dict[str, Any], arrays: dict[str, npt.NDArray[Any]], kind: 
     totals.counts = {name: int(header["counts"][name]) for name in totals.counts}
     totals.print, totals.groups = int(header["print"]), tuple(header["groups"])
     for name, sums in totals.sums.items():
-        limbs = arrays[f"sums.{name}"].astype(np.int64)
+        limbs = arrays[f"sums.{name}"].astype(np.int64, casting="safe")
         wanted = len(totals.groups) if name.startswith("group_") else len(sums)
         if limbs.shape[:1] != (wanted,):
             raise ValueError(f"{name} has {limbs.shape[:1]} sums for {wanted}")
-        totals.sums[name] = ExactSums(wanted, limbs, int(header["low"][name]))
+        low = int(header["low"][name])
+        if limbs.ndim != 2 or low < 0 or low + limbs.shape[1] > MOST_LIMBS:
+            raise ValueError(f"{name} has places that no float64 has")
+        totals.sums[name] = ExactSums(wanted, limbs, low)
     pairs, counts = arrays["confusion.pairs"], arrays["confusion.counts"]
     totals.confusion = Confusion(pairs, counts, full=bool(header["confusion_full"]))
     totals.worst, totals.sample = _kept(arrays, "worst."), _kept(arrays, "sample.")

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 
 import numpy as np
 import numpy.typing as npt
 
+from xent.evaluate._exact import ratio
 from xent.evaluate._hashing import BUCKETS
-from xent.evaluate._intervals import Estimate, around
+from xent.evaluate._intervals import NORMAL, Estimate, around
 from xent.evaluate._numbers import Means
 from xent.evaluate._places import bin_of_cell
 from xent.evaluate._reliability import Bin, Table, smooth_error
@@ -59,7 +61,7 @@ def calibration_errors(totals: Totals, means: Means) -> CalibrationErrors:
         equal_mass=cells.pooled(cells.equal_mass(n_bins), n_bins).error(),
         smooth=smooth_error(cells),
         classwise=None if classes is None else _classwise(classes),
-        bins=_bands(wide, edges, drawn[0], drawn[2]),
+        bins=_bands(wide, edges, _rows_a_weight(totals)),
         by_class=_class_bins(classes, edges) if classes is not None and classes.shape[1] <= MOST_TABLES else (),
     )
 
@@ -75,13 +77,21 @@ def _error(value: float, weight: Floats, confidence: Floats, hits: Floats) -> Es
         return around(value, np.abs(confidence - hits).sum(axis=1) / weight.sum(axis=1))
 
 
-def _bands(table: Table, edges: Floats, weight: Floats, hits: Floats) -> tuple[Band, ...]:
+def _rows_a_weight(totals: Totals) -> float:
+    """How many rows of equal weight a unit of weight is worth: ``Σw / Σw²``, Kish's effective number over the weight."""
+    return ratio(totals.sums["bucket_weight"].total(), totals.sums["square_weight"].total())
+
+
+def _bands(table: Table, edges: Floats, rows_a_weight: float) -> tuple[Band, ...]:
     """The bins that hold a row, each with the interval of its frequency."""
-    with np.errstate(divide="ignore", invalid="ignore"):
-        drawn = hits / weight
-    held = np.flatnonzero(table.weight.floats()).tolist()
-    bins = table.bins(edges)
-    return tuple(Band(one, around(one.frequency, drawn[:, number])) for number, one in zip(held, bins, strict=True))
+    return tuple(Band(one, wilson(one.frequency, one.weight * rows_a_weight)) for one in table.bins(edges))
+
+
+def wilson(share: float, rows: float) -> Estimate:
+    """A share of so many rows with its score interval, which has a width where all rows are alike: Wilson, 1927."""
+    z = NORMAL**2 / rows
+    middle, half = (share + z / 2.0) / (1.0 + z), NORMAL * math.sqrt(share * (1.0 - share) / rows + z / (4.0 * rows)) / (1.0 + z)
+    return Estimate(share, max(middle - half, 0.0), min(middle + half, 1.0))
 
 
 def _class_sums(totals: Totals) -> Floats | None:

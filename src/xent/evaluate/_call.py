@@ -22,7 +22,7 @@ from xent.evaluate._sources import (
     peeked,
     spec_for,
 )
-from xent.evaluate._spec import Kind, Spec
+from xent.evaluate._spec import Choices, Kind, Spec
 from xent.evaluate.result import Evaluation, evaluation
 from xent.evaluate.totals import Totals
 
@@ -40,6 +40,7 @@ def evaluate(
     by: str | None = None,
     top_k: Sequence[int] = (),
     bins: int = 15,
+    sum_tolerance: float | None = None,
     skip_unfit: bool = False,
 ) -> Evaluation:
     """Judge predicted probabilities against what came true.
@@ -60,6 +61,8 @@ def evaluate(
         by: the name of a column whose values are judged apart as well.
         top_k: for which k > 1 a row is also right if its target is among the k greatest.
         bins: bins of equal width in reliability diagrams; must divide 3600.
+        sum_tolerance: how far the probabilities of a row may sum from 1, for those that were rounded; None for what rounding in
+            their dtype leaves. Nothing is rescaled.
         skip_unfit: leave out rows that hold NaN or are no distribution, and count them, instead of raising.
 
     Returns:
@@ -88,7 +91,7 @@ def evaluate(
         Columns(None, kind, columns, tuple(classes), id=id, by=by),
         weight=weight,
         size=size,
-        options={"top_k": tuple(top_k), "bins": bins},
+        choices=Choices(tuple(top_k), bins, sum_tolerance),
         skip_unfit=skip_unfit,
     )
     return evaluation(totals)
@@ -101,7 +104,7 @@ def totals_of(
     *,
     weight: Any = None,
     size: Any = None,
-    options: dict[str, Any],
+    choices: Choices,
     skip_unfit: bool = False,
 ) -> Totals:
     """The state after all rows."""
@@ -116,7 +119,7 @@ def totals_of(
             columns.id,
             columns.by,
         )
-        spec, batches = _table(predictions, words, options)
+        spec, batches = _table(predictions, words, choices)
         return counted(spec, batches, skip_unfit=skip_unfit)
     for name, value in (("columns", columns.predictions), ("id", columns.id), ("by", columns.by)):
         if value is not None:
@@ -126,7 +129,7 @@ def totals_of(
         remedy = 'Say kind="probs", "logits", "log-probs" or "target-log-probs".'
         raise ArgumentError("what predictions are must be declared", "kind is None", remedy)
     first, batches = peeked(_untabled(predictions, target, columns.kind, weight, size))
-    return counted(spec_for(columns.kind, columns.classes, first, **options), batches, skip_unfit=skip_unfit)
+    return counted(spec_for(columns.kind, columns.classes, first, choices), batches, skip_unfit=skip_unfit)
 
 
 def _word(value: Any, name: str) -> str | None:
@@ -137,13 +140,13 @@ def _word(value: Any, name: str) -> str | None:
     raise ArgumentError(f"with a table {name}= is the name of a column", found, "Name it, or give the predictions as an array.")
 
 
-def _table(table: Any, columns: Columns, options: dict[str, Any]) -> tuple[Spec, Iterable[Batch | abreast.Make]]:
+def _table(table: Any, columns: Columns, choices: Choices) -> tuple[Spec, Iterable[Batch | abreast.Make]]:
     """Files or a data frame."""
     if is_path(table):
         paths = paths_of(table)
-        layout = layout_of(paths, columns, **options)
+        layout = layout_of(paths, columns, choices)
         return layout.spec, file_makers(units_of(paths), layout)
-    layout, batches = frame_batches(table, columns, **options)
+    layout, batches = frame_batches(table, columns, choices)
     return layout.spec, batches
 
 
@@ -161,15 +164,14 @@ def counted(spec: Spec, batches: Iterable[Batch | abreast.Make], *, skip_unfit: 
     return abreast.count(Totals(spec, skip_unfit=skip_unfit), batches)
 
 
-def count_table(table: Any, columns: Columns, *, top_k: Sequence[int] = (), bins: int = 15, skip_unfit: bool = False) -> Totals:
+def count_table(table: Any, columns: Columns, *, choices: Choices | None = None, skip_unfit: bool = False) -> Totals:
     """The state of the rows of one table: what each worker of any engine gives, to be merged.
 
     Args:
         table: a data frame, or a record batch, that hands itself over as Arrow.
         columns: what its columns hold. Name an `id`: rows of parts have no numbers of their own among all, and are drawn again in
             the bootstrap by their ids.
-        top_k: as `evaluate`.
-        bins: as `evaluate`.
+        choices: `top_k`, `bins` and `sum_tolerance`, as `evaluate` has them.
         skip_unfit: as `evaluate`.
 
     Returns:
@@ -189,5 +191,5 @@ def count_table(table: Any, columns: Columns, *, top_k: Sequence[int] = (), bins
     References:
         docs/evaluate.md has it on Spark and Dask.
     """
-    layout, batches = frame_batches(table, columns, top_k, bins, source=-1)
+    layout, batches = frame_batches(table, columns, choices or Choices(), source=-1)
     return counted(layout.spec, batches, skip_unfit=skip_unfit)

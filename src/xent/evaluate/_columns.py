@@ -4,14 +4,14 @@ from __future__ import annotations
 
 import json
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import asdict, dataclass, replace
 from difflib import get_close_matches
 from typing import get_args
 
 import pyarrow as pa
 
 from xent._errors import ArgumentError
-from xent.evaluate._spec import Kind, Spec
+from xent.evaluate._spec import MOST_CLASSES, Choices, Kind, Spec, too_many_classes
 
 METADATA = b"xent"
 """Under this key of its schema a file may say what its columns hold."""
@@ -89,9 +89,7 @@ def completed(columns: Columns, schema: pa.Schema) -> Columns:
     return replace(columns, **{name: getattr(said, name) for name in missing})
 
 
-def laid_out(
-    columns: Columns, schema: pa.Schema, source: str, top_k: Sequence[int] = (), bins: int = 15, *, labelled: bool = True
-) -> Layout:
+def laid_out(columns: Columns, schema: pa.Schema, source: str, choices: Choices = Choices(), *, labelled: bool = True) -> Layout:
     """Find the columns in a table; one of true classes must be among them where rows are labelled.
 
     Raises:
@@ -115,11 +113,10 @@ def laid_out(
     spec = Spec(
         kind=columns.kind,
         classes=() if alone else classes,
-        top_k=tuple(top_k),
-        bins=bins,
         weighted=columns.weight is not None,
         sized=columns.size is not None,
         by=columns.by,
+        **asdict(choices),
     )
     return Layout(spec, predictions, columns.target, columns.weight, columns.size, columns.id, columns.by)
 
@@ -134,8 +131,13 @@ def _predictions(columns: Columns, schema: pa.Schema, source: str) -> tuple[tupl
             check_present(names, option, name, source)
         return tuple(chosen), _named(columns, chosen)
     others = {columns.target, columns.weight, columns.size, columns.id, columns.by}
-    longer = [name for name in names if name.startswith(text) and name not in others and name != text]
+    longer = [name for name in names if name.startswith(text) and name != text]
     if text not in names:
+        both = next((name for name in longer if name in others), None)
+        if both is not None:
+            found = f"{text!r} begins {both!r} too, which holds something else"
+            rule = f"{option} must begin the names of predictions alone"
+            raise ArgumentError(rule, found, "Write the columns out, with commas.")
         if len(longer) < 2:
             found = f"{text!r} begins {len(longer)} of the {listed(names)} of {source}"
             remedy = "Several columns are written with commas between them."
@@ -159,6 +161,8 @@ def _named(columns: Columns, own: Sequence[str]) -> tuple[str, ...]:
 
 def _classes_of_one(columns: Columns, kind: pa.DataType, source: str) -> tuple[str, ...]:
     """Names of the classes where one column holds them all, or the score of the second of two."""
+    if pa.types.is_fixed_size_list(kind) and kind.list_size > MOST_CLASSES:
+        raise too_many_classes(kind.list_size)
     if pa.types.is_fixed_size_list(kind):
         return _named(columns, [str(n) for n in range(kind.list_size)])
     if pa.types.is_list(kind) or pa.types.is_large_list(kind):

@@ -14,6 +14,7 @@ from xent.evaluate._exact import ExactSums
 from xent.evaluate._hashing import buckets
 from xent.evaluate._judge import Judged
 from xent.evaluate._kept import MOST_WORST, Rows, sampled, worst
+from xent.evaluate._normalise import normalised
 from xent.evaluate._places import bin_of_cell, cells, loss_bins
 from xent.evaluate._spec import Spec
 from xent.evaluate._sums import sizes
@@ -175,7 +176,7 @@ class Counting:
         return worst(Rows(columns))
 
     def sample(self, most: int, last: int | None) -> Rows | None:
-        """The rows whose draw is least, with their predictions in float32; none where predictions are of targets alone."""
+        """The rows whose draw is least, with their log-probabilities; none for predictions of targets alone."""
         if not self.spec.n_classes:
             return None
         draw = self.keys
@@ -183,14 +184,25 @@ class Counting:
         if len(inside) > most:
             inside = inside[draw[inside] <= np.partition(draw[inside], most - 1)[most - 1]]
         columns = self._columns(inside)
-        with np.errstate(over="ignore"):
-            columns["values"] = self.batch.values[self.counted[inside]].astype(np.float32)
+        columns["values"] = self._log_probs(self.counted[inside])
         return sampled(Rows({**columns, "draw": draw[inside]}), most)
+
+    def _log_probs(self, rows: Indices) -> npt.NDArray[np.float32]:
+        """[n, C] of some rows: float32 holds logarithms of what is tiny, and no constant added to all logits."""
+        values = np.asarray(self.batch.values[rows], np.float64)
+        with np.errstate(divide="ignore", over="ignore"):
+            if self.spec.kind == "logits":
+                values = normalised(np.ascontiguousarray(values.T))[0].T
+            elif self.spec.kind == "probs":
+                values = np.log(values)
+            return np.ascontiguousarray(values, np.float32)
 
 
 def _grouped(batch: Batch, counted: Indices) -> tuple[tuple[str, ...], Indices | None]:
     """The groups of the counted rows, sorted, and the place of each row's among them."""
     if batch.group is None:
         return (), None
-    names, place = np.unique(np.asarray(batch.group, np.object_)[counted].astype(np.str_), return_inverse=True)
-    return tuple(names.tolist()), place.astype(np.int64)
+    found: list[str] = [batch.group[row] for row in counted.tolist()]
+    names = tuple(sorted(set(found)))
+    place = {name: number for number, name in enumerate(names)}
+    return names, np.array([place[name] for name in found], np.int64)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import glob
+import os
 from collections.abc import Callable, Generator, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
@@ -59,7 +60,7 @@ def found_files(paths: Sequence[str]) -> list[str]:
     found: list[str] = []
     for path in paths:
         found += _expanded(path)
-    return list(dict.fromkeys(found))
+    return list({os.path.realpath(path): path for path in reversed(found)}.values())[::-1]
 
 
 def _expanded(path: str) -> list[str]:
@@ -100,7 +101,7 @@ def reading(path: str) -> Generator[None]:
     """Turn what a reader says of a file into an error that names it."""
     try:
         yield
-    except (pa.ArrowException, OSError, UnicodeDecodeError) as error:
+    except (pa.ArrowException, OSError, UnicodeDecodeError, *_numpy_files.BROKEN) as error:
         said = " ".join(str(error).split()).rstrip(".")
         if "straddl" in said:
             said = f"a line, or a cell in quotes, is longer than {_text_files.BLOCK_BYTES >> 20} MiB"

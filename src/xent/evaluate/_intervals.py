@@ -17,7 +17,8 @@ from xent.evaluate._hashing import poisson_counts
 Floats = npt.NDArray[np.float64]
 
 REPLICATES, SEED = 1000, 20_260
-LEVEL = 0.95
+LEVEL, NORMAL = 0.95, 1.959963984540054
+"""The confidence of every interval, and the ends of that share of a normal distribution."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,6 +48,8 @@ class Bootstrap:
 
     def mean(self, value: float, above: Floats, below: Floats) -> Estimate:
         """A quotient of two sums over rows, [1024] each."""
+        if np.count_nonzero(below) < 2:
+            return Estimate(value)
         with np.errstate(divide="ignore", invalid="ignore"):
             return around(value, self.sums(above) / self.sums(below))
 

@@ -25,6 +25,7 @@ BLOCK = 1 << 16
 """Numbers of a block: three times 512 KiB in float64."""
 SUM_TOLERANCE = {"float16": 2e-3, "float32": 2e-5, "float64": 1e-6}
 """How far the probabilities of a row may sum from 1: what rounding, and printing six digits, leave."""
+ROUNDING = max(SUM_TOLERANCE.values())
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,7 +60,7 @@ def judged(spec: Spec, values: npt.NDArray[Any], target: Indices, weight: Floats
     numbers, places, nats, unfit = np.zeros((6, n)), np.zeros((2, n), np.int64), np.zeros(n), np.zeros(n, np.bool_)
     shares = _shares(n)
     binned = [_Bins(spec) if spec.binned else None for _ in shares]
-    slack = np.inf if spec.kind == "logits" else SUM_TOLERANCE[values.dtype.name]
+    slack = np.inf if spec.kind == "logits" else sum_tolerance(spec, values)
 
     def work(number: int) -> None:
         bins = binned[number]
@@ -72,6 +73,11 @@ def judged(spec: Spec, values: npt.NDArray[Any], target: Indices, weight: Floats
 
     for_each(work, range(len(shares)))
     return Judged(nats, unfit, *numbers[: tally.SUM], *places), _together([bins for bins in binned if bins is not None])
+
+
+def sum_tolerance(spec: Spec, values: npt.NDArray[Any]) -> float:
+    """How far the probabilities of a row may sum from 1."""
+    return SUM_TOLERANCE[values.dtype.name] if spec.sum_tolerance is None else spec.sum_tolerance
 
 
 def _unfit(nats: Floats, total: Floats, least: Floats, slack: float) -> npt.NDArray[np.bool_]:
@@ -107,7 +113,9 @@ def _read(kind: Kind, values: npt.NDArray[Any], target: Indices) -> tuple[Floats
     else:
         with np.errstate(divide="ignore", invalid="ignore"):
             log_probs, probs = (wide, np.exp(wide)) if kind == "log-probs" else (np.log(wide), wide)
+    # A probability above 1 by rounding, within the tolerance, costs nothing; beyond it the row is unfit.
     nats = 0.0 - log_probs[np.maximum(target, 0), np.arange(len(target))]
+    nats = np.where((nats < 0.0) & (nats >= -ROUNDING), 0.0, nats)
     return wide, log_probs, probs, np.where(target < 0, 0.0, nats)
 
 

@@ -41,20 +41,25 @@ class Rows:
 
 
 def worst(rows: Rows) -> Rows:
-    """The rows of greatest loss; among equals the lesser key first."""
-    nats, key = rows.columns["nats"], rows.columns["key"]
+    """The rows of greatest loss; among equals the lesser key first, then by all that is known of them."""
+    nats = rows.columns["nats"]
     if len(rows) > MOST_WORST:
         least = np.partition(nats, len(nats) - MOST_WORST)[len(nats) - MOST_WORST]
         rows = rows.taken(np.flatnonzero(nats >= least))
-        nats, key = rows.columns["nats"], rows.columns["key"]
-    return rows.taken(np.lexsort((rows.columns["row"], rows.columns["source"], key, -nats))[:MOST_WORST])
+    columns = rows.columns
+    rest = (columns["confidence"], columns["predicted"], columns["weight"], columns["target"], columns["row"], columns["source"])
+    named = np.unique(columns["id"].astype(np.object_), return_inverse=True)[1]
+    return rows.taken(np.lexsort((named, *rest, columns["key"], -columns["nats"]))[:MOST_WORST])
 
 
 def sampled(rows: Rows, most: int) -> Rows:
-    """The rows whose draw is least: the same rows whatever order they came in."""
+    """The rows whose draw is least, whatever order they came in; rows of one draw stand in the order of what they hold."""
     draw = rows.columns["draw"]
     order = np.argsort(draw, kind="stable")
     sorted_draw = draw[order]
     if (sorted_draw[1:] == sorted_draw[:-1]).any():
-        order = np.lexsort((rows.columns["target"], rows.columns["nats"], draw))
+        columns = rows.columns
+        held = np.unique(columns["values"], axis=0, return_inverse=True)[1].reshape(-1)
+        rest = (columns["row"], columns["source"], columns["weight"], columns["target"], columns["nats"])
+        order = np.lexsort((held, *rest, draw))
     return rows.taken(order[:most])

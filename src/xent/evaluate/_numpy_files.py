@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import os
 import zipfile
+import zlib
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass
@@ -22,6 +23,8 @@ from xent._errors import ArgumentError
 
 LONGEST_HEADER = 10_000
 """Bytes; that of a plain array takes a hundred."""
+BROKEN = (zipfile.BadZipFile, zlib.error, EOFError, RuntimeError, NotImplementedError)
+"""What the readers of archives raise: damaged, encrypted, or packed in a way that is not known."""
 ONLY = "predictions"
 """What the column of a plain NPY file is called."""
 
@@ -55,10 +58,12 @@ def _header(file: IO[bytes], size: int, name: str) -> _Header:
         shape, by_column, dtype = read(file, max_header_size=LONGEST_HEADER)
     except (ValueError, TypeError, SyntaxError, RecursionError, MemoryError) as error:
         raise _refused(name, f"its header cannot be read: {' '.join(str(error).split())[:200]}") from error
+    if dtype.itemsize == 0:
+        raise _refused(name, f"it holds {dtype}, which takes no bytes")
     if dtype.hasobject:
         raise _refused(name, "it holds Python objects, which only unpickling could read")
     if by_column and len(shape) > 1:
-        raise _refused(name, "it lies column by column; numpy.ascontiguousarray turns it")
+        raise _refused(name, "it lies column by column, as values of pandas do: save numpy.ascontiguousarray of it")
     if not shape or len(shape) > 2 or any(type(n) is not int or n < 0 for n in shape):
         raise _refused(name, f"it is shaped {shape}, and rows of numbers are needed")
     declared = dtype.itemsize * prod(shape)

@@ -10,7 +10,6 @@ import numpy.typing as npt
 from xent.evaluate._hashing import BUCKETS, FOLDS, buckets, folds
 from xent.evaluate._intervals import Bootstrap, Estimate
 from xent.evaluate._kept import Rows
-from xent.evaluate._spec import Spec
 from xent.evaluate._temperature import Scored, fitted
 
 Floats = npt.NDArray[np.float64]
@@ -35,7 +34,7 @@ class Refinement:
     calibration_nats: Estimate
     """What it removes from the loss; below 0 where there is nothing to gain and fitting costs more."""
     refinement_nats: float
-    """What stays: the loss less what is removed."""
+    """What stays: the loss less what is removed, if anything is."""
     rows: int
     """Rows of the sample; where these are all rows, nothing is estimated."""
     complete: bool
@@ -43,27 +42,19 @@ class Refinement:
     """Temperature and mean loss in nats on the sample, without folds."""
 
 
-def refinement(spec: Spec, sample: Rows, log_loss_nats: float, *, complete: bool) -> Refinement | None:
+def refinement(sample: Rows, log_loss_nats: float, *, complete: bool) -> Refinement | None:
     """The split of the log loss, from the sample; None where fewer than 20 rows of it have a finite loss and a weight."""
-    finite = np.isfinite(sample.columns["nats"]) & (sample.columns["weight"] > 0.0)
+    own = np.take_along_axis(sample.columns["values"], sample.columns["target"][:, None], axis=1)[:, 0]
+    finite = np.isfinite(sample.columns["nats"]) & np.isfinite(own) & (sample.columns["weight"] > 0.0)
     kept = sample.taken(np.flatnonzero(finite))
     if len(kept) < LEAST_ROWS:
         return None
-    rows = scored(spec, kept)
+    rows = Scored(kept.columns["values"], kept.columns["target"], kept.columns["weight"])
     inverse = fitted(rows)
     before, after = rows.nats(1.0), _cross_fitted(rows, folds(kept.columns["key"]), inverse)
     gain = _mean_gain(kept, before - after)
     curve = tuple((float(t / inverse), float(_mean(rows, inverse / t))) for t in CURVE)
-    return Refinement(1.0 / inverse, gain, log_loss_nats - gain.value, len(kept), complete, curve)
-
-
-def scored(spec: Spec, rows: Rows) -> Scored:
-    """Rows of a sample as logits: logarithms of probabilities are logits too."""
-    values = rows.columns["values"]
-    if spec.kind == "probs":
-        with np.errstate(divide="ignore"):
-            values = np.log(values)
-    return Scored(values, rows.columns["target"], rows.columns["weight"])
+    return Refinement(1.0 / inverse, gain, log_loss_nats - max(gain.value, 0.0), len(kept), complete, curve)
 
 
 def _cross_fitted(rows: Scored, fold: npt.NDArray[np.int64], near: float) -> Floats:

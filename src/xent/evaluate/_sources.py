@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable, Iterable, Iterator, Sequence
+from dataclasses import asdict
 from functools import partial
 from itertools import chain
 from typing import Any
@@ -17,21 +18,21 @@ from xent.evaluate._arrow import batch_of, both_classes
 from xent.evaluate._batch import Batch
 from xent.evaluate._columns import Columns, Layout, laid_out
 from xent.evaluate._files import Unit, batches_of, found_files, schema_of
-from xent.evaluate._spec import Kind, Spec
+from xent.evaluate._spec import Choices, Kind, Spec
 
 ROWS = 1 << 18
 
 
-def layout_of(paths: Sequence[str], columns: Columns, top_k: Sequence[int] = (), bins: int = 15) -> Layout:
+def layout_of(paths: Sequence[str], columns: Columns, choices: Choices = Choices()) -> Layout:
     """What the columns of the first file hold; all others must be laid out alike.
 
     Raises:
         ArgumentError: nothing is declared, or a file has other columns.
     """
     first, *others = paths
-    layout = laid_out(columns, schema_of(first), first, top_k, bins)
+    layout = laid_out(columns, schema_of(first), first, choices)
     for path in others:
-        other = laid_out(columns, schema_of(path), path, top_k, bins)
+        other = laid_out(columns, schema_of(path), path, choices)
         if other != layout:
             found = f"{path} has {_difference(layout, other)}"
             raise ArgumentError("all files must have the same columns", found, f"{first} was read first.")
@@ -75,14 +76,12 @@ def is_frame(value: Any) -> bool:
     return hasattr(value, "__arrow_c_stream__") or isinstance(value, pa.RecordBatch)
 
 
-def frame_batches(
-    frame: Any, columns: Columns, top_k: Sequence[int], bins: int, *, source: int = 0
-) -> tuple[Layout, Iterator[Batch]]:
+def frame_batches(frame: Any, columns: Columns, choices: Choices, *, source: int = 0) -> tuple[Layout, Iterator[Batch]]:
     """The rows of a data frame; source −1 for a part, whose rows have no numbers among all."""
     if isinstance(frame, pa.RecordBatch):
         frame = pa.Table.from_batches([frame])
     reader = pa.RecordBatchReader.from_stream(frame)
-    layout = laid_out(columns, reader.schema, "the table", top_k, bins)
+    layout = laid_out(columns, reader.schema, "the table", choices)
     return layout, _numbered(reader, layout, source)
 
 
@@ -134,12 +133,12 @@ def given_batches(kind: Kind, batches: Iterable[Any]) -> Iterator[Batch]:
         yield batch
 
 
-def spec_for(kind: Kind, classes: Sequence[str], first: Batch, top_k: Sequence[int], bins: int) -> Spec:
+def spec_for(kind: Kind, classes: Sequence[str], first: Batch, choices: Choices) -> Spec:
     """What arrays like the first batch hold; classes without names are called by their numbers."""
     alone = kind == "target-log-probs"
     n = 0 if alone else first.values.shape[1]
     names = tuple(classes) or tuple(str(number) for number in range(n))
-    return Spec(kind, names, tuple(top_k), bins, weighted=first.weight is not None, sized=first.size is not None)
+    return Spec(kind, names, weighted=first.weight is not None, sized=first.size is not None, **asdict(choices))
 
 
 def peeked(batches: Iterator[Batch]) -> tuple[Batch, Iterator[Batch]]:

@@ -11,9 +11,24 @@ from xent._errors import ArgumentError
 Kind = Literal["logits", "log-probs", "probs", "target-log-probs"]
 """Scores of every class, logarithms of their probabilities, these themselves, or the logarithm of the target's alone."""
 
-MOST_BINS = 100
+MOST_BINS, MOST_CLASSES = 100, 1 << 20
 MOST_BINNED_CLASSES = 4096
 """With more classes a reliability table of every class is left out: it would be most of the state."""
+
+
+def too_many_classes(count: int) -> ArgumentError:
+    """What is said of more classes than any table has columns for."""
+    rule = f"there may be at most {MOST_CLASSES:,} classes"
+    return ArgumentError(rule, f"found {count:,}", "Give the target's log-probability alone, as target-log-probs.")
+
+
+@dataclass(frozen=True, slots=True)
+class Choices:
+    """What the caller chooses of a `Spec` whatever the columns hold."""
+
+    top_k: tuple[int, ...] = ()
+    bins: int = 15
+    sum_tolerance: float | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,6 +43,7 @@ class Spec:
         weighted: whether rows bring weights.
         sized: whether rows bring numbers of bytes, for bits per byte.
         by: the name of a column whose values are judged apart as well.
+        sum_tolerance: how far the probabilities of a row may sum from 1; None for what rounding in their dtype leaves.
 
     Raises:
         ArgumentError: an option out of its range, two classes of one name, or classes where there can be none.
@@ -44,12 +60,16 @@ class Spec:
     weighted: bool = False
     sized: bool = False
     by: str | None = None
+    sum_tolerance: float | None = None
 
     def __post_init__(self) -> None:
         """Refuse what does not go together."""
         if self.kind not in get_args(Kind):
             rule = f"kind must be one of {', '.join(map(repr, get_args(Kind)))}"
             raise ArgumentError(rule, f"found {self.kind!r}", "It says what the numbers are; nothing guesses.")
+        if self.sum_tolerance is not None and not 0.0 <= self.sum_tolerance <= 0.1:
+            rule = "sum_tolerance must lie in [0, 0.1]"
+            raise ArgumentError(rule, f"found {self.sum_tolerance!r}", "0.001 serves probabilities of three decimals.")
         self._check_classes()
         self._check_top_k()
         if not 1 <= self.bins <= MOST_BINS or CELLS % self.bins:
@@ -81,6 +101,8 @@ class Spec:
             found = f"kind is {self.kind!r} and there are {len(self.classes)} classes"
             remedy = "Name a class for each column, or give the target's log-probability alone."
             raise ArgumentError("columns of predictions need names of classes, and nothing else does", found, remedy)
+        if len(self.classes) > MOST_CLASSES:
+            raise too_many_classes(len(self.classes))
         if len(self.classes) == 1:
             raise ArgumentError("there must be at least two classes", f"found {self.classes[0]!r} alone", "Is a column missing?")
         twice = _first_repeated(self.classes)

@@ -10,15 +10,13 @@ import numpy as np
 import numpy.typing as npt
 
 from xent.evaluate._exact import ratio
-from xent.evaluate._intervals import LEVEL, Estimate
+from xent.evaluate._intervals import NORMAL, Estimate
 from xent.evaluate._numbers import Means
 from xent.evaluate._places import loss_edges
 from xent.evaluate.totals import Totals
 
 Floats = npt.NDArray[np.float64]
 
-NORMAL = 1.959963984540054
-"""Ends of the middle 95 % of a normal distribution."""
 QUANTILES = (0.01, 0.05, 0.25, 0.5, 0.75, 0.95, 0.99)
 
 
@@ -172,7 +170,6 @@ def _group(name: str, sums: dict[str, Fraction]) -> GroupRow:
 
 def _normal(sums: dict[str, Fraction]) -> Estimate:
     """The weighted mean of the loss with the interval that a normal distribution of its error gives."""
-    assert 0.0 < LEVEL < 1.0
     weight = sums["weight"]
     if not weight:
         return Estimate(math.nan)
@@ -185,13 +182,14 @@ def _normal(sums: dict[str, Fraction]) -> Estimate:
 def losses(totals: Totals) -> Losses:
     """Quantiles, and what the worst rows carry."""
     edges, weight = loss_edges(), totals.sums["loss_weight"].floats()
-    nats = totals.sums["loss_nats"].floats()
-    total = weight.sum()
+    nats, infinite = totals.sums["loss_nats"].floats(), totals.sums["infinite_weight"].floats()
+    # The last bin holds great losses and infinite ones: these have a place of their own here.
+    weight[-1] = ratio(totals.sums["loss_weight"].fractions()[-1] - totals.sums["infinite_weight"].total(), Fraction(1))
+    total = weight.sum() + infinite[0]
     with np.errstate(divide="ignore", invalid="ignore"):
-        below = np.cumsum(weight) / total
-        means = np.where(weight > 0.0, nats / weight, 0.0)
-    places = {q: int(np.searchsorted(below, q)) for q in QUANTILES} if total else {}
-    quantiles = {q: float(means[at]) if np.isfinite(edges[at + 1]) else math.inf for q, at in places.items()}
+        below = np.cumsum(np.concatenate([weight, infinite])) / total
+        means = np.append(np.where(weight > 0.0, nats / weight, 0.0), np.inf)
+    quantiles = {q: float(means[min(int(np.searchsorted(below, q)), len(means) - 1)]) for q in QUANTILES} if total else {}
     held = np.flatnonzero(weight)
     bins = tuple(LossBin(float(edges[n]), float(edges[n + 1]), float(weight[n]), float(nats[n])) for n in held.tolist())
     return Losses(quantiles, _worst_share(weight, nats, 0.01), bins)

@@ -93,6 +93,8 @@ def fitted(rows: Scored, near: float = 1.0) -> float:
     low, high, here = 1.0 / WIDEST, WIDEST, near
     for _ in range(MOST_STEPS):
         slope, curvature = rows.slopes(here)
+        if slope == 0.0:
+            return here
         low, high = (low, here) if slope > 0.0 else (here, high)
         step = here - slope / curvature if curvature > 0.0 else np.inf
         # A step beyond the ends, or more than eightfold, is no better than the middle in proportion.

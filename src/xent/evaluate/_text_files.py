@@ -25,6 +25,10 @@ class Reader:
     batches: Callable[[str, Sequence[str], int], Iterator[pa.RecordBatch]]
 
 
+_QUOTED = pa_csv.ParseOptions(newlines_in_values=True)
+"""A cell in quotes may hold line breaks, wherever a block ends."""
+
+
 def _csv(path: str, names: Sequence[str] | None = None) -> pa_csv.CSVStreamingReader:
     """Every column as text, an empty cell as nothing."""
     header = _header(path)
@@ -34,12 +38,12 @@ def _csv(path: str, names: Sequence[str] | None = None) -> pa_csv.CSVStreamingRe
         null_values=[""],
         strings_can_be_null=True,
     )
-    return pa_csv.open_csv(path, pa_csv.ReadOptions(block_size=BLOCK_BYTES), pa_csv.ParseOptions(), convert)
+    return pa_csv.open_csv(path, pa_csv.ReadOptions(block_size=BLOCK_BYTES), _QUOTED, convert)
 
 
 def _header(path: str) -> list[str]:
     """Names of the columns, from the first line."""
-    return pa_csv.open_csv(path, pa_csv.ReadOptions(block_size=BLOCK_BYTES)).schema.names
+    return pa_csv.open_csv(path, pa_csv.ReadOptions(block_size=BLOCK_BYTES), _QUOTED).schema.names
 
 
 def _csv_schema(path: str) -> pa.Schema:

@@ -15,8 +15,8 @@ def headline(result: Evaluation) -> Iterator[tuple[str, Estimate, str]]:
     """Name, number and unit of each line of the summary."""
     yield "log loss", result.log_loss_nats, "nats"
     yield "", result.log_loss_bits, "bits"
-    if result.infinite:
-        yield f"  without {result.infinite:,} infinite rows", Estimate(result.finite_log_loss_nats), "nats"
+    if math.isinf(result.log_loss_nats.value):
+        yield "  without infinite rows", Estimate(result.finite_log_loss_nats), "nats"
     yield "perplexity", result.perplexity, ""
     if result.bits_per_byte is not None:
         yield "bits per byte", result.bits_per_byte, "bits"
@@ -28,23 +28,28 @@ def headline(result: Evaluation) -> Iterator[tuple[str, Estimate, str]]:
         yield f"top-{k} accuracy", share, ""
     if result.calibration is not None:
         yield "calibration error (ECE)", result.calibration.equal_width, ""
-        yield "  smooth", Estimate(result.calibration.smooth), ""
+        yield "  without bins (smooth ECE)", Estimate(result.calibration.smooth), ""
     if result.baselines is not None:
         yield "guess: class frequencies", Estimate(result.baselines.frequencies_nats), "nats"
         yield f"guess: all alike, ln {len(result.classes)}", Estimate(result.baselines.uniform_nats), "nats"
 
 
+def _rows(count: int) -> str:
+    """``1 row``, ``2 rows``."""
+    return f"{count:,} row{'' if count == 1 else 's'}"
+
+
 def meaning(result: Evaluation) -> Iterator[str]:
     """What the numbers say, in words."""
-    if result.infinite:
+    if math.isinf(result.log_loss_nats.value):
         yield (
-            f"The log loss is infinite: {result.infinite:,} rows gave their true class a probability of 0. "
+            f"The log loss is infinite: {_rows(result.infinite)} gave the true class a probability of 0. "
             "A model must never be that sure; nothing is clipped here."
         )
     if result.baselines is not None and math.isfinite(result.baselines.skill):
         skill = result.baselines.skill
-        known = f"saves {100 * skill:.1f} % of" if skill > 0.0 else f"costs {-100 * skill:.1f} % more than"
-        yield f"The model {known} the loss of naming the class frequencies."
+        known = f"{100 * skill:.1f} % below" if skill > 0.0 else f"{-100 * skill:.1f} % above"
+        yield f"The log loss is {known} that of always predicting the class frequencies."
     if result.refinement is not None:
         yield from _split(result.refinement)
     if result.losses.worst_share == result.losses.worst_share and not result.infinite:
@@ -52,20 +57,32 @@ def meaning(result: Evaluation) -> Iterator[str]:
 
 
 def _split(split: Refinement) -> Iterator[str]:
-    """What a temperature would gain, and what it cannot."""
-    gain, of = split.calibration_nats, "" if split.complete else f" (on a sample of {split.rows:,} rows)"
+    """What a temperature would gain, judged on rows it was not fitted to, and what it cannot."""
+    gain, of = split.calibration_nats, "" if split.complete else f", on a sample of {split.rows:,} rows"
+    found = f"(T = {split.temperature:.3g}, judged out of fold{of})"
+    if gain.low is None or gain.low <= 0.0:
+        change = f"{number(-gain.value)} nats {interval(Estimate(-gain.value, *_turned(gain)))}".rstrip()
+        yield f"Calibration: a temperature gains nothing that these rows can show: it changes the log loss by {change} {found}."
+        return
     yield (
-        f"Calibration: one temperature, T = {split.temperature:.3g}, would remove {number(gain.value)} nats "
-        f"{interval(gain)}{of}; "
-        f"{number(split.refinement_nats)} nats are what the model does not know."
+        f"Calibration: one temperature would remove {number(gain.value)} nats {interval(gain)} {found}; "
+        f"{number(split.refinement_nats)} nats stay: what the model cannot tell, and noise of the labels."
     )
-    if split.temperature > 1.0 and gain.low is not None and gain.low > 0.0:
-        yield "It is too sure of itself: temperatures above 1 soften its probabilities."
+    sharp = "too sure of itself: a temperature above 1 softens", "not sure enough: a temperature below 1 sharpens"
+    sure = sharp[0] if split.temperature > 1.0 else sharp[1]
+    yield f"It is {sure} its probabilities. `xent calibrate` fits it."
+
+
+def _turned(estimate: Estimate) -> tuple[float | None, float | None]:
+    """The ends of the interval of the negative."""
+    return (None, None) if estimate.low is None or estimate.high is None else (-estimate.high, -estimate.low)
 
 
 def number(value: float) -> str:
-    """Four decimals, four digits where it is tiny or large."""
-    return f"{value:.4f}" if value == 0.0 or 1e-3 <= abs(value) < 1e4 else f"{value:.4g}"
+    """Four decimals; two digits where it is tiny, four where it is large."""
+    if value == 0.0 or 5e-4 <= abs(value) < 1e4:
+        return f"{value + 0.0:.4f}"
+    return f"{value:.2g}" if abs(value) < 1.0 else f"{value:.4g}"
 
 
 def interval(estimate: Estimate) -> str:
@@ -78,6 +95,14 @@ def interval(estimate: Estimate) -> str:
 def percent(share: float) -> str:
     """``12.3 %``; nothing where it is unknown."""
     return f"{100 * share:.1f} %" if share == share else ""
+
+
+def summary(result: Evaluation) -> str:
+    """The summary as plain text."""
+    lines = [(name, number(one.value), interval(one), unit) for name, one, unit in headline(result)]
+    widths = [max(len(line[n]) for line in lines) for n in range(3)]
+    table = [f"{a:<{widths[0]}}  {b:>{widths[1]}}  {c:<{widths[2]}}  {unit}".rstrip() for a, b, c, unit in lines]
+    return "\n".join([*table, *meaning(result)])
 
 
 def summary_html(result: Evaluation) -> str:

@@ -40,7 +40,7 @@ class Baselines:
     """``1 − log loss / entropy of the classes``; below 0 is worse than naming the frequencies."""
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, repr=False)
 class Evaluation:
     """How good predictions are; losses in nats unless the name says bits, shares in [0, 1]."""
 
@@ -79,6 +79,16 @@ class Evaluation:
     surprising: tuple[SurprisingRow, ...]
     missing: tuple[str, ...] = ()
     """Units of work that failed: with any, this is a partial result, asked for as such."""
+
+    def __repr__(self) -> str:
+        """The log loss, and of what; `print` shows the summary."""
+        return f"<Evaluation of {self.counted:,} rows: log loss {self.log_loss_nats.value:.6g} nats>"
+
+    def __str__(self) -> str:
+        """The summary, as the terminal shows it."""
+        from xent.evaluate._words import summary
+
+        return summary(self)
 
     def as_dict(self) -> dict[str, Any]:
         """Everything in dicts, lists, strings and numbers."""
@@ -166,7 +176,7 @@ def evaluation(totals: Totals) -> Evaluation:
         entropy_nats=means.mean("entropy") if of_classes else None,
         baselines=_baselines(totals, nats.value) if of_classes else None,
         calibration=calibration_errors(totals, means) if of_classes else None,
-        refinement=refinement(spec, sample, means.finite_log_loss(), complete=len(sample) == counted) if sample else None,
+        refinement=refinement(sample, means.finite_log_loss(), complete=len(sample) == counted) if sample else None,
         losses=losses(totals),
         by_class=by_class(totals),
         confusion=_confusion(totals) if of_classes else None,

@@ -12,7 +12,7 @@ import pyarrow.parquet as pa_parquet
 
 from xent._errors import ArgumentError
 from xent.evaluate._arrow import batch_of
-from xent.evaluate._columns import METADATA, Columns, Layout, laid_out, listed, metadata
+from xent.evaluate._columns import METADATA, Columns, Layout, declared, laid_out, listed, metadata
 from xent.evaluate._files import Unit, batches_of, found_files, schema_of, units_of
 from xent.evaluate.calibration._calibrator import Calibrator
 from xent.evaluate.calibration.files import Watching, check_every_class
@@ -138,3 +138,8 @@ def _calibrated(
             if name not in layout.predictions:
                 columns.append(rows.column(name))
         yield pa.RecordBatch.from_arrays(columns, schema=written)
+
+
+def said_target(path: Path) -> bool:
+    """Whether a file says which column holds the true classes."""
+    return declared(schema_of(str(path))).target is not None

@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import multiprocessing
 import os
+import threading
 from collections.abc import Iterator, Sequence
 from concurrent.futures import FIRST_COMPLETED, Future, ProcessPoolExecutor, wait
 from concurrent.futures.process import BrokenProcessPool
+from multiprocessing import connection
 
 from xent._errors import ArgumentError, XentError
 from xent.evaluate.engines.manifest import Manifest
@@ -23,6 +25,15 @@ def _start(manifest: Manifest, threads: int) -> None:
     global _manifest
     _manifest = manifest
     set_num_threads(threads)
+    threading.Thread(target=_end_with_driver, daemon=True).start()
+
+
+def _end_with_driver() -> None:
+    """End when the driver is gone, however it went: nobody would take the state."""
+    driver = multiprocessing.parent_process()
+    if driver is not None:
+        connection.wait([driver.sentinel])
+        os._exit(1)
 
 
 def _work(number: int) -> bytes:

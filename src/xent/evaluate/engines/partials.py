@@ -59,6 +59,9 @@ class Partials:
             found = f"{len(missing)} of {len(self.manifest.units)} are missing: {shown}{'; ...' if len(missing) > 3 else ''}"
             remedy = "Run it again with --resume, or take what is there with --allow-partial."
             raise ArgumentError("a result needs every unit of work", found, remedy)
+        if missing and not self.states:
+            remedy = "Run it without --allow-partial to see why."
+            raise ArgumentError("a partial result needs a unit of work", "every one failed", remedy)
         totals = self.manifest.zero()
         for number in sorted(self.states):
             totals.merge(Totals.from_bytes(self.states[number]))

@@ -11,6 +11,7 @@ from xent._errors import ArgumentError, XentError
 from xent.evaluate._columns import Columns
 from xent.evaluate._files import found_files
 from xent.evaluate._sources import layout_of
+from xent.evaluate._spec import Choices
 from xent.evaluate.engines.manifest import Manifest
 from xent.evaluate.engines.partials import Partials
 from xent.evaluate.totals import Totals
@@ -56,8 +57,7 @@ def evaluate_files(
     watch: Watch = lambda done, total: None,
     *,
     engine: Engine | None = None,
-    top_k: Sequence[int] = (),
-    bins: int = 15,
+    choices: Choices | None = None,
     skip_unfit: bool = False,
 ) -> Totals:
     """The state after all rows of files, whoever reads them; `watch` hears of each unit of work that is done.
@@ -67,7 +67,7 @@ def evaluate_files(
     """
     engine = engine or Engine()
     files = found_files(paths)
-    manifest = Manifest.of(files, layout_of(files, columns, top_k, bins), skip_unfit=skip_unfit)
+    manifest = Manifest.of(files, layout_of(files, columns, choices or Choices()), skip_unfit=skip_unfit)
     return completed(manifest, engine, watch)
 
 
