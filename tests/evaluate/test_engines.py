@@ -217,6 +217,7 @@ def test_a_full_disk_leaves_no_half_state(folder: Path, tmp_path: Path, monkeypa
     [
         ({"name": "spark"}, "engine must be local or ray; found 'spark'. Leave it out to run in this process."),
         ({"name": "local", "workers": 0}, "workers must be at least 1; found 0. Leave it out for one a processor."),
+        ({"workers": 2}, "workers are processes of --engine local; the engine is None. Add --engine local."),
         ({"address": "auto"}, "an address is that of a Ray cluster; the engine is None. Add --engine ray."),
     ],
 )

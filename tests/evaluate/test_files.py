@@ -3,6 +3,7 @@
 import io
 import json
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -16,7 +17,7 @@ import torch
 
 import xent
 from tests.evaluate.conftest import Rows
-from xent.evaluate import Columns, metadata
+from xent.evaluate import Columns, Comparison, Totals, metadata
 
 NAMES = ("k0", "k1", "k2", "k3", "k4")
 
@@ -249,8 +250,13 @@ REFUSED: dict[str, tuple[Callable[[], object], type[Exception], str]] = {
     "names with arrays": (
         lambda: xent.evaluate(np.full((2, 2), 0.5), np.array(["a", "b"]), kind="probs"),
         xent.ArgumentError,
-        "with arrays the target must be whole numbers, one a row; found <U1 shaped (2,). "
-        "Map names to numbers first, in the order of the columns.",
+        "with arrays the target must be whole numbers or names of classes, one a row; found <U1 shaped (2,). "
+        "Names need classes=, in the order of the columns.",
+    ),
+    "arrays without a target": (
+        lambda: xent.evaluate(np.full((2, 2), 0.5), kind="probs"),
+        xent.ArgumentError,
+        "predictions need their true classes; target is None. Give target=, or an iterable of (predictions, target).",
     ),
     "arrays of no kind": (
         lambda: xent.evaluate(np.full((2, 2), 0.5), np.array([0, 1])),
@@ -316,3 +322,36 @@ def test_what_is_not_finite_is_written_in_words() -> None:
     found = xent.evaluate(np.array([[1.0, 0.0]]), np.array([1]), kind="probs")
     assert json.loads(found.to_json())["log_loss_nats"]["value"] == "infinity"
     assert io.StringIO(found.to_json()).read().isascii()
+
+
+def test_a_frame_of_predictions_takes_its_target_beside_it(rows: Rows, whole: str) -> None:
+    frame = pd.DataFrame(rows.probs, columns=list(NAMES))
+    names = pd.Series(np.array(NAMES)[rows.target])
+    options = {"kind": "probs", "classes": NAMES, "weight": rows.weight}
+    assert xent.evaluate(frame, names, **options).to_json() == whole
+    assert xent.evaluate(frame, pd.Series(rows.target), **options).to_json() == whole
+    assert xent.evaluate(rows.probs, rows.target.astype(np.float32), **options).to_json() == whole
+
+
+def test_labels_that_are_missing_do_not_count(rows: Rows) -> None:
+    target = rows.target.astype(np.float64)
+    target[4] = np.nan
+    assert xent.evaluate(rows.probs, target, kind="probs").ignored == 1
+    with pytest.raises(xent.LabelError, match="Does the label name a class without a column"):
+        xent.evaluate(rows.probs, np.full(rows.n, 2**64 - 1, np.uint64), kind="probs")
+
+
+def test_two_models_are_compared_in_one_call(rows: Rows) -> None:
+    flat = (rows.probs + 1.0) / (1.0 + rows.classes)
+    found = xent.evaluate.compare(rows.probs, flat, rows.target, kind="probs").log_loss_nats
+    assert found.first == pytest.approx(rows.nats.mean(), rel=1e-12)
+    assert found.difference.value == pytest.approx((rows.nats + np.log(flat[np.arange(rows.n), rows.target])).mean(), rel=1e-10)
+    assert found.better > 0.99
+    with pytest.raises(xent.ArgumentError, match="models are compared on the same weights"):
+        Comparison.of(rows.totals(), rows_with_other_weights(rows))
+
+
+def rows_with_other_weights(rows: Rows) -> Totals:
+    totals = Totals(rows.spec)
+    totals.update(replace(rows.batch(), weight=rows.weight + 1.0))
+    return totals

@@ -15,7 +15,7 @@ from xent._errors import MissingExtraError
 
 if TYPE_CHECKING:
     from xent.evaluate._batch import Batch
-    from xent.evaluate._call import count_table, evaluate
+    from xent.evaluate._call import compare, count_table, evaluate
     from xent.evaluate._columns import Columns, metadata
     from xent.evaluate._comparison import Comparison, Difference
     from xent.evaluate._intervals import Estimate
@@ -44,6 +44,7 @@ __all__ = [
     "TemperatureScaling",
     "Totals",
     "VectorScaling",
+    "compare",
     "count_table",
     "evaluate",
     "evaluate_files",
@@ -67,6 +68,7 @@ _HOMES = {
     "Spec": "_spec",
     "TemperatureScaling": "calibration.temperature",
     "Totals": "totals",
+    "compare": "_call",
     "count_table": "_call",
     "VectorScaling": "calibration.affine",
     "evaluate": "_call",

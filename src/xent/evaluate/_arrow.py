@@ -229,7 +229,15 @@ def _texts(column: pa.Array) -> list[str]:
     """Values as text; nothing for what is missing."""
     if pa.types.is_string(column.type):
         return column.fill_null("").to_pylist()
+    if pa.types.is_floating(column.type) and pc.all(pc.less_equal(pc.abs(column), 2.0**53)).as_py() and _whole(column):
+        # Whole numbers that a reader widened: JSON lines know one kind of number.
+        column = column.cast(pa.int64(), safe=False)
     return ["" if value is None else str(value) for value in column.to_pylist()]
+
+
+def _whole(column: pa.Array) -> bool:
+    """Whether no number of a column has a fraction."""
+    return bool(pc.all(pc.equal(column, pc.trunc(column))).as_py())
 
 
 def _keys(column: pa.Array, name: str, place: _Place) -> Keys:

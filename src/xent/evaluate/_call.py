@@ -9,9 +9,11 @@ from xent._errors import ArgumentError
 from xent.evaluate import _abreast as abreast
 from xent.evaluate._batch import Batch
 from xent.evaluate._columns import Columns
+from xent.evaluate._comparison import Comparison
 from xent.evaluate._files import units_of
 from xent.evaluate._sources import (
     array_batch,
+    as_array,
     file_makers,
     frame_batches,
     given_batches,
@@ -51,7 +53,8 @@ def evaluate(
         predictions: [N, C] in float16, float32 or float64, [N] scores of the second of two classes, or [N] log-probabilities
             of the targets; or a path, several, a pattern or a folder; a data frame that hands itself over as Arrow; or an
             iterable of ``(predictions, target)``, of ``(predictions, target, weight)``, or of mappings of these and `size`.
-        target: [N] class indices, -1 where a row does not count; the name of the column where predictions are a table.
+        target: [N] class indices, -1 where a row does not count, or names of `classes`; the name of the column where predictions
+            are a table.
         kind: "probs", "logits", "log-probs" or "target-log-probs"; only a file that says so itself needs none.
         columns: of a table, the prefix of the columns of predictions, their names with commas between, or one of lists.
         classes: names of the classes, in the order of the columns, where those bring none.
@@ -85,16 +88,63 @@ def evaluate(
     References:
         Good, "Rational Decisions", 1952.
     """
-    totals = totals_of(
-        predictions,
-        target,
-        Columns(None, kind, columns, tuple(classes), id=id, by=by),
-        weight=weight,
-        size=size,
-        choices=Choices(tuple(top_k), bins, sum_tolerance),
-        skip_unfit=skip_unfit,
-    )
+    words = Columns(None, kind, columns, tuple(classes), id=id, by=by)
+    choices = Choices(tuple(top_k), bins, sum_tolerance)
+    totals = totals_of(predictions, target, words, weight=weight, size=size, choices=choices, skip_unfit=skip_unfit)
     return evaluation(totals)
+
+
+def compare(first: Any, second: Any, target: Any = None, **options: Any) -> Comparison:
+    """Which of two models is better on the same rows, by how much, and how sure that is.
+
+    The mean of the first less that of the second, with both drawn again together.
+
+    Args:
+        first: predictions of one model, as `evaluate` takes them.
+        second: those of the other, for the same rows.
+        target: as `evaluate`, for both.
+        options: any other argument of `evaluate`, for both.
+
+    Returns:
+        A `Comparison` of log loss in nats, Brier score and accuracy.
+
+    Raises:
+        ArgumentError: the models were given other rows, targets, weights or classes.
+        XentError: as `evaluate`.
+
+    Example:
+        >>> import numpy as np
+        >>> import xent
+        >>> sure, unsure, target = np.array([0.9, 0.2, 0.8]), np.array([0.6, 0.4, 0.6]), np.array([1, 0, 1])
+        >>> print(f"{xent.evaluate.compare(sure, unsure, target, kind='probs').log_loss_nats.difference.value:.4f}")
+        -0.3269
+
+    References:
+        Efron and Tibshirani, "An Introduction to the Bootstrap", 1993.
+    """
+    return Comparison.of(*(_judged(predictions, target, **options) for predictions in (first, second)))
+
+
+def _judged(
+    predictions: Any,
+    target: Any,
+    *,
+    kind: Kind | None = None,
+    columns: str | None = None,
+    classes: Sequence[str] = (),
+    weight: Any = None,
+    size: Any = None,
+    id: str | None = None,
+    by: str | None = None,
+    top_k: Sequence[int] = (),
+    bins: int = 15,
+    sum_tolerance: float | None = None,
+    skip_unfit: bool = False,
+) -> Totals:
+    """The state of one model."""
+    words = Columns(None, kind, columns, tuple(classes), id=id, by=by)
+    choices = Choices(tuple(top_k), bins, sum_tolerance)
+    return totals_of(predictions, target, words, weight=weight, size=size, choices=choices, skip_unfit=skip_unfit)
 
 
 def totals_of(
@@ -108,6 +158,9 @@ def totals_of(
     skip_unfit: bool = False,
 ) -> Totals:
     """The state after all rows."""
+    if is_frame(predictions) and target is not None and not isinstance(target, str):
+        # A frame of predictions alone, with its target beside it.
+        predictions = as_array(predictions)
     if is_path(predictions) or is_frame(predictions):
         words = Columns(
             _word(target, "target"),
@@ -128,7 +181,7 @@ def totals_of(
     if columns.kind is None:
         remedy = 'Say kind="probs", "logits", "log-probs" or "target-log-probs".'
         raise ArgumentError("what predictions are must be declared", "kind is None", remedy)
-    first, batches = peeked(_untabled(predictions, target, columns.kind, weight, size))
+    first, batches = peeked(_untabled(predictions, target, columns, weight, size))
     return counted(spec_for(columns.kind, columns.classes, first, choices), batches, skip_unfit=skip_unfit)
 
 
@@ -150,13 +203,16 @@ def _table(table: Any, columns: Columns, choices: Choices) -> tuple[Spec, Iterab
     return layout.spec, batches
 
 
-def _untabled(predictions: Any, target: Any, kind: Kind, weight: Any, size: Any) -> Iterator[Batch]:
+def _untabled(predictions: Any, target: Any, columns: Columns, weight: Any, size: Any) -> Iterator[Batch]:
     """One array and its target, or batches one after the other."""
-    if target is None and kind != "target-log-probs":
-        return given_batches(kind, predictions)
-    if target is None and not hasattr(predictions, "__array__"):
-        return given_batches(kind, predictions)
-    return iter([array_batch(kind, predictions, target, 0, weight=weight, size=size)])
+    kind, alone = columns.kind, hasattr(predictions, "__array__")
+    assert kind is not None
+    if target is None and alone and kind != "target-log-probs":
+        remedy = "Give target=, or an iterable of (predictions, target)."
+        raise ArgumentError("predictions need their true classes", "target is None", remedy)
+    if target is None and not alone:
+        return given_batches(kind, predictions, columns.classes)
+    return iter([array_batch(kind, predictions, target, 0, weight=weight, size=size, classes=columns.classes)])
 
 
 def counted(spec: Spec, batches: Iterable[Batch | abreast.Make], *, skip_unfit: bool = False) -> Totals:

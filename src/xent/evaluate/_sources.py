@@ -94,14 +94,16 @@ def _numbered(batches: Iterable[pa.RecordBatch], layout: Layout, source: int) ->
             first += part.num_rows
 
 
-def array_batch(kind: Kind, values: Any, target: Any, first: int, weight: Any = None, size: Any = None) -> Batch:
+def array_batch(
+    kind: Kind, values: Any, target: Any, first: int, weight: Any = None, size: Any = None, classes: Sequence[str] = ()
+) -> Batch:
     """Rows from arrays or tensors; one score a row becomes two classes."""
     numbers = as_array(values)
     if numbers.dtype.kind in "iub":
         numbers = numbers.astype(np.float64)
     if numbers.ndim == 1 and kind != "target-log-probs":
         numbers = both_classes(numbers, kind)
-    known = np.zeros(len(numbers), np.int64) if target is None else _indices(as_array(target))
+    known = np.zeros(len(numbers), np.int64) if target is None else _indices(as_array(target), classes)
     heavy, long = (None if value is None else as_array(value).astype(np.float64) for value in (weight, size))
     return Batch(numbers, known, first=first, name="the arrays", weight=heavy, size=long)
 
@@ -114,21 +116,34 @@ def as_array(value: Any) -> npt.NDArray[Any]:
     return np.asarray(value)
 
 
-def _indices(target: npt.NDArray[Any]) -> npt.NDArray[np.int64]:
+def _indices(target: npt.NDArray[Any], classes: Sequence[str]) -> npt.NDArray[np.int64]:
+    """Class indices, -1 where there is none: from whole numbers, from floats without fractions, or from names of classes."""
+    if classes and target.dtype.kind in "OUS" and target.ndim == 1:
+        place = {name: number for number, name in enumerate(classes)}
+        return np.array([-1 if _missing(name) else place.get(str(name), len(classes)) for name in target.tolist()], np.int64)
+    if target.ndim == 1 and target.dtype.kind == "f" and not (target % 1.0 > 0.0).any():
+        target = np.where(np.isnan(target), -1.0, target).astype(np.int64)
     if target.dtype.kind not in "iub" or target.ndim != 1:
         found = f"found {target.dtype} shaped {target.shape}"
-        remedy = "Map names to numbers first, in the order of the columns."
-        raise ArgumentError("with arrays the target must be whole numbers, one a row", found, remedy)
+        remedy = "Names need classes=, in the order of the columns."
+        raise ArgumentError("with arrays the target must be whole numbers or names of classes, one a row", found, remedy)
+    if target.dtype == np.uint64:
+        target = np.minimum(target, np.uint64(2**62))
     return target.astype(np.int64)
 
 
-def given_batches(kind: Kind, batches: Iterable[Any]) -> Iterator[Batch]:
+def _missing(label: Any) -> bool:
+    """Whether a label says that there is none."""
+    return label is None or label != label
+
+
+def given_batches(kind: Kind, batches: Iterable[Any], classes: Sequence[str] = ()) -> Iterator[Batch]:
     """Batches as pairs of predictions and target, or as mappings with `weight` and `size` besides."""
     first = 0
     for item in batches:
         parts = dict(item) if hasattr(item, "keys") else dict(zip(("predictions", "target", "weight"), item, strict=False))
         values, target = parts.pop("predictions"), parts.pop("target", None)
-        batch = array_batch(kind, values, target, first, **parts)
+        batch = array_batch(kind, values, target, first, classes=classes, **parts)
         first += len(batch.target)
         yield batch
 

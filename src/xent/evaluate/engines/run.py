@@ -47,6 +47,8 @@ class Engine:
             raise ArgumentError("engine must be local or ray", found, "Leave it out to run in this process.")
         if self.workers is not None and self.workers < 1:
             raise ArgumentError("workers must be at least 1", f"found {self.workers}", "Leave it out for one a processor.")
+        if self.workers is not None and self.name != "local":
+            raise ArgumentError("workers are processes of --engine local", f"the engine is {self.name}", "Add --engine local.")
         if self.address is not None and self.name != "ray":
             raise ArgumentError("an address is that of a Ray cluster", f"the engine is {self.name}", "Add --engine ray.")
 
