@@ -29,8 +29,6 @@ Try:
 Exit code 0: done. 2: refused, with one line that says why. 130: interrupted.
 """
 
-Column = Annotated[str | None, Parameter(metavar="COLUMN")]
-
 
 def evaluate(
     *predictions: Annotated[str, Parameter(help="Files, patterns such as 'out/*.parquet', or folders.")],

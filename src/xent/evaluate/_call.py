@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import replace
 from typing import Any
 
 from xent._errors import ArgumentError
@@ -88,9 +89,21 @@ def evaluate(
     References:
         Good, "Rational Decisions", 1952.
     """
-    words = Columns(None, kind, columns, tuple(classes), id=id, by=by)
-    choices = Choices(tuple(top_k), bins, sum_tolerance)
-    totals = totals_of(predictions, target, words, weight=weight, size=size, choices=choices, skip_unfit=skip_unfit)
+    totals = _judged(
+        predictions,
+        target,
+        kind=kind,
+        columns=columns,
+        classes=classes,
+        weight=weight,
+        size=size,
+        id=id,
+        by=by,
+        top_k=top_k,
+        bins=bins,
+        sum_tolerance=sum_tolerance,
+        skip_unfit=skip_unfit,
+    )
     return evaluation(totals)
 
 
@@ -162,16 +175,8 @@ def totals_of(
         # A frame of predictions alone, with its target beside it.
         predictions = as_array(predictions)
     if is_path(predictions) or is_frame(predictions):
-        words = Columns(
-            _word(target, "target"),
-            columns.kind,
-            columns.predictions,
-            columns.classes,
-            _word(weight, "weight"),
-            _word(size, "size"),
-            columns.id,
-            columns.by,
-        )
+        named = {"target": target, "weight": weight, "size": size}
+        words = replace(columns, **{name: _word(value, name) for name, value in named.items()})
         spec, batches = _table(predictions, words, choices)
         return counted(spec, batches, skip_unfit=skip_unfit)
     for name, value in (("columns", columns.predictions), ("id", columns.id), ("by", columns.by)):

@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 
 KEPT = {"key": "u", "nats": "f", "target": "i", "weight": "f", "source": "i", "row": "i"}
 """Columns of every kept row, and the kind of their dtype."""
-WORST, SAMPLE = KEPT | {"predicted": "i", "confidence": "f", "id": "O"}, KEPT | {"draw": "u", "values": "f"}
+WORST, SAMPLE = KEPT | {"predicted": "i", "confidence": "f", "id": "O"}, KEPT | {"values": "f"}
 
 
 def check(totals: Totals) -> None:

@@ -43,6 +43,7 @@ class Counting:
         self.n_infinite = int(np.count_nonzero(self.infinite))
         self.shown_nats: Floats = nats
         self.nats: Floats = np.where(self.infinite, 0.0, nats) if self.n_infinite else nats
+        self.squares: Floats = self.nats * self.nats
         self.bucket = buckets(self.keys)
         self.groups, self.group = _grouped(batch, counted)
         self._sizes = {name: n or len(self.groups) for name, n in sizes(spec).items()}
@@ -67,7 +68,7 @@ class Counting:
             "bucket_nats": (self.nats, self.bucket, None),
             "infinite_weight": (None, None, self.infinite),
             "square_weight": (self.weight, None, None),
-            "square_nats": (self.nats * self.nats, None, None),
+            "square_nats": (self.squares, None, None),
             "loss_weight": (None, loss_bin, None),
             "loss_nats": (self.nats, loss_bin, None),
         }
@@ -97,7 +98,7 @@ class Counting:
             **{f"bucket_top_{k}": (None, self.bucket, rank < k) for k in self.spec.top_k},
             "class_weight": (None, self.target, None),
             "class_nats": (self.nats, self.target, None),
-            "class_square_nats": (self.nats * self.nats, self.target, None),
+            "class_square_nats": (self.squares, self.target, None),
             "class_brier": (brier, self.target, None),
             "class_hits": (None, self.target, right),
             "class_predicted": (None, predicted, None),
@@ -117,7 +118,7 @@ class Counting:
             "group_nats": (self.nats, self.group, None),
             "group_infinite": (None, self.group, self.infinite),
             "group_square_weight": (self._weighed(None), self.group, None),
-            "group_weighted_square_nats": (self._weighed(self.nats * self.nats), self.group, None),
+            "group_weighted_square_nats": (self._weighed(self.squares), self.group, None),
             "group_square_weight_nats": (self._weighed(self.nats), self.group, None),
         }
         if self.spec.n_classes:
@@ -176,16 +177,15 @@ class Counting:
         return worst(Rows(columns))
 
     def sample(self, most: int, last: int | None) -> Rows | None:
-        """The rows whose draw is least, with their log-probabilities; none for predictions of targets alone."""
+        """The rows whose key is least, with their log-probabilities; none for predictions of targets alone."""
         if not self.spec.n_classes:
             return None
-        draw = self.keys
-        inside = np.flatnonzero(draw <= (np.uint64(last) if last is not None else np.uint64(2**64 - 1)))
+        inside = np.flatnonzero(self.keys <= (np.uint64(last) if last is not None else np.uint64(2**64 - 1)))
         if len(inside) > most:
-            inside = inside[draw[inside] <= np.partition(draw[inside], most - 1)[most - 1]]
+            inside = inside[self.keys[inside] <= np.partition(self.keys[inside], most - 1)[most - 1]]
         columns = self._columns(inside)
         columns["values"] = self._log_probs(self.counted[inside])
-        return sampled(Rows({**columns, "draw": draw[inside]}), most)
+        return sampled(Rows(columns), most)
 
     def _log_probs(self, rows: Indices) -> npt.NDArray[np.float32]:
         """[n, C] of some rows: float32 holds logarithms of what is tiny, and no constant added to all logits."""

@@ -101,10 +101,6 @@ class ExactSums:
             np.add.at(self.limbs[:, at : at + width], index, other.limbs)
         self.settle()
 
-    def grown(self, n: int) -> ExactSums:
-        """The same with further sums of nothing behind."""
-        return ExactSums(n, np.pad(self.limbs, ((0, n - len(self)), (0, 0))), self.low)
-
     def folded(self, shape: tuple[int, ...], axis: int) -> ExactSums:
         """Sums over one axis of them, seen in that shape."""
         limbs = self.limbs.reshape(*shape, -1).sum(axis=axis)

@@ -15,6 +15,7 @@ import pyarrow.parquet as pa_parquet
 
 from xent._errors import ArgumentError
 from xent.evaluate import _numpy_files, _text_files
+from xent.evaluate._reader import Reader
 
 BATCH_NUMBERS = 1 << 22
 """Numbers of predictions read at once: 16 MiB in float32."""
@@ -205,7 +206,7 @@ def _whole(source: int, path: str) -> list[Unit]:
 _ARROW = Format(_arrow_schema, _arrow_batches, _whole)
 
 
-def _plain(module: _text_files.Reader | _numpy_files.Reader) -> Format:
+def _plain(module: Reader) -> Format:
     """A format whose reader knows paths alone."""
     return Format(module.schema, lambda unit, names, size: module.batches(unit.path, names, size), _whole)
 

@@ -53,13 +53,13 @@ def worst(rows: Rows) -> Rows:
 
 
 def sampled(rows: Rows, most: int) -> Rows:
-    """The rows whose draw is least, whatever order they came in; rows of one draw stand in the order of what they hold."""
-    draw = rows.columns["draw"]
-    order = np.argsort(draw, kind="stable")
-    sorted_draw = draw[order]
-    if (sorted_draw[1:] == sorted_draw[:-1]).any():
+    """The rows whose key is least, whatever order they came in; rows of one key stand in the order of what they hold."""
+    key = rows.columns["key"]
+    order = np.argsort(key, kind="stable")
+    in_order = key[order]
+    if (in_order[1:] == in_order[:-1]).any():
         columns = rows.columns
         held = np.unique(columns["values"], axis=0, return_inverse=True)[1].reshape(-1)
         rest = (columns["row"], columns["source"], columns["weight"], columns["target"], columns["nats"])
-        order = np.lexsort((held, *rest, draw))
+        order = np.lexsort((held, *rest, key))
     return rows.taken(order[:most])

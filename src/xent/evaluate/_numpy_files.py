@@ -8,7 +8,7 @@ from __future__ import annotations
 import os
 import zipfile
 import zlib
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass
 from math import prod
@@ -20,6 +20,7 @@ import pyarrow as pa
 from numpy.lib import format as npy
 
 from xent._errors import ArgumentError
+from xent.evaluate._reader import Reader
 
 LONGEST_HEADER = 10_000
 """Bytes; that of a plain array takes a hundred."""
@@ -27,14 +28,6 @@ BROKEN = (zipfile.BadZipFile, zlib.error, EOFError, RuntimeError, NotImplemented
 """What the readers of archives raise: damaged, encrypted, or packed in a way that is not known."""
 ONLY = "predictions"
 """What the column of a plain NPY file is called."""
-
-
-@dataclass(frozen=True, slots=True)
-class Reader:
-    """Schema and batches of a path."""
-
-    schema: Callable[[str], pa.Schema]
-    batches: Callable[[str, Sequence[str], int], Iterator[pa.RecordBatch]]
 
 
 @dataclass(frozen=True, slots=True)

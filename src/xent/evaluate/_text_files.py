@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Generator, Iterator, Sequence
+from collections.abc import Generator, Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
 from typing import IO
 
 import numpy as np
@@ -12,17 +11,11 @@ import pyarrow as pa
 import pyarrow.csv as pa_csv
 import pyarrow.json as pa_json
 
+from xent.evaluate._reader import Reader
+
 BLOCK_BYTES = 8 << 20
 """Read at once; a line must fit."""
 MOST_BRACKETS, MOST_DIGITS = 1000, 308
-
-
-@dataclass(frozen=True, slots=True)
-class Reader:
-    """Schema and batches of a path."""
-
-    schema: Callable[[str], pa.Schema]
-    batches: Callable[[str, Sequence[str], int], Iterator[pa.RecordBatch]]
 
 
 _QUOTED = pa_csv.ParseOptions(newlines_in_values=True)

@@ -102,14 +102,14 @@ class Totals:
         if binned is not None:
             part.sums |= {"classwise_probability": binned.probability, "classwise_weight": binned.weight}
         part.confusion, part.worst = counting.confusion(), counting.worst()
-        part.sample = counting.sample(sample_size(self.spec.n_classes), self._last_draw())
+        part.sample = counting.sample(sample_size(self.spec.n_classes), self._last_key())
         return part
 
-    def _last_draw(self) -> int | None:
-        """The draw that a row must beat to enter the sample; None while there is room."""
+    def _last_key(self) -> int | None:
+        """The key that a row must beat to enter the sample; None while there is room."""
         if self.sample is None or len(self.sample) < sample_size(self.spec.n_classes):
             return None
-        return int(self.sample.columns["draw"][-1])
+        return int(self.sample.columns["key"][-1])
 
     def merge(self, other: Totals) -> None:
         """Add what another state has seen; no row may have been seen by both.
