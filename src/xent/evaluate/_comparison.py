@@ -64,7 +64,7 @@ def _check_same_rows(first: Totals, second: Totals) -> None:
         found = "their columns name other ones, or in another order"
         raise ArgumentError("models are compared on the same classes", found, "Name them alike, with --classes.")
     if first.print == second.print and first.counts["rows"] == second.counts["rows"]:
-        if first.sums["bucket_weight"].fractions() != second.sums["bucket_weight"].fractions():
+        if first.sums["bucket_weight"].wholes() != second.sums["bucket_weight"].wholes():
             raise ArgumentError("models are compared on the same weights", "they differ", "Name the same column of weights.")
         return
     found = f"the first has {first.counts['rows']} rows and the second {second.counts['rows']}"

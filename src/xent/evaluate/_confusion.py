@@ -5,6 +5,8 @@ from __future__ import annotations
 import numpy as np
 import numpy.typing as npt
 
+from xent.kernels import tally
+
 Integers = npt.NDArray[np.int64]
 
 MOST_PAIRS = 1 << 18
@@ -23,9 +25,14 @@ class Confusion:
         self.full = full
 
     @classmethod
-    def of(cls, pairs: Integers) -> Confusion:
-        """Of rows, one pair each."""
-        return cls(*np.unique(pairs, return_counts=True))._bounded()
+    def of(cls, target: Integers, predicted: Integers, n_classes: int) -> Confusion:
+        """Of rows."""
+        pairs = target * n_classes + predicted
+        if n_classes**2 > MOST_PAIRS:
+            return cls(*np.unique(pairs, return_counts=True))._bounded()
+        counts = tally.count(pairs, None, n_classes**2)
+        held = np.flatnonzero(counts)
+        return cls(held, counts[held])
 
     def merged(self, other: Confusion) -> Confusion:
         """The counts of both."""

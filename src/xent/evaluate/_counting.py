@@ -14,7 +14,6 @@ from xent.evaluate._exact import ExactSums
 from xent.evaluate._hashing import buckets
 from xent.evaluate._judge import Judged
 from xent.evaluate._kept import MOST_WORST, Rows, sampled, worst
-from xent.evaluate._normalise import normalised
 from xent.evaluate._places import bin_of_cell, cells, loss_bins
 from xent.evaluate._spec import Spec
 from xent.evaluate._sums import sizes
@@ -147,7 +146,7 @@ class Counting:
         """Target and prediction of each row."""
         if not self.spec.n_classes:
             return Confusion()
-        return Confusion.of(self.target * self.spec.n_classes + self._take(self.rows.predicted))
+        return Confusion.of(self.target, self._take(self.rows.predicted), self.spec.n_classes)
 
     def _columns(self, index: Indices) -> dict[str, npt.NDArray[Any]]:
         """What is kept of some of these rows."""
@@ -162,12 +161,12 @@ class Counting:
             "row": self.batch.first + at if self.batch.source >= 0 else np.full(n, -1),
         }
 
-    def worst(self) -> Rows:
-        """The most surprising rows, with what was predicted and what the user calls them."""
+    def worst(self, least: float) -> Rows:
+        """The most surprising rows among those of such a loss, with what was predicted and what the user calls them."""
         nats = self.shown_nats
-        most = MOST_WORST if len(nats) > MOST_WORST else len(nats)
-        least = np.partition(nats, len(nats) - most)[len(nats) - most] if most else 0.0
         index = np.flatnonzero(nats >= least)
+        if len(index) > MOST_WORST:
+            index = index[nats[index] >= np.partition(nats[index], len(index) - MOST_WORST)[len(index) - MOST_WORST]]
         columns = self._columns(index)
         at = self.counted[index]
         unknown = self.spec.n_classes == 0
@@ -189,12 +188,13 @@ class Counting:
 
     def _log_probs(self, rows: Indices) -> npt.NDArray[np.float32]:
         """[n, C] of some rows: float32 holds logarithms of what is tiny, and no constant added to all logits."""
-        values = np.asarray(self.batch.values[rows], np.float64)
-        with np.errstate(divide="ignore", over="ignore"):
-            if self.spec.kind == "logits":
-                values = normalised(np.ascontiguousarray(values.T))[0].T
-            elif self.spec.kind == "probs":
-                values = np.log(values)
+        values = self.batch.values[rows]
+        if self.spec.kind == "logits":
+            values = tally.log_softmax(values.T).T
+        elif self.spec.kind == "probs":
+            with np.errstate(divide="ignore"):
+                values = np.log(values, dtype=np.float64)
+        with np.errstate(over="ignore"):
             return np.ascontiguousarray(values, np.float32)
 
 

@@ -2,9 +2,6 @@
 
 from __future__ import annotations
 
-import math
-from fractions import Fraction
-
 import numpy as np
 import numpy.typing as npt
 
@@ -17,6 +14,9 @@ Indices = npt.NDArray[np.int64]
 LIMB_BITS = 32
 UNIT_BITS = 1074
 """The least positive float64 is 2^-1074."""
+UNIT = 1 << UNIT_BITS
+"""So many of them are 1."""
+LEAST_PLAIN = 1e-290
 MOST_PENDING = 1 << 29
 """So many numbers fit before carries must move on."""
 
@@ -30,7 +30,8 @@ class ExactSums:
     Example:
         >>> sums = ExactSums(1)
         >>> sums.add(np.array([1e16, 1.0, 1e-30]))
-        >>> float(sums.fractions()[0] - 10**16)
+        >>> from xent.evaluate._exact import UNIT
+        >>> (sums.wholes()[0] - 10**16 * UNIT) / UNIT
         1.0
     """
 
@@ -55,6 +56,13 @@ class ExactSums:
         self.reach(values)
         if self.limbs.shape[1]:
             tally.add(values, index, *self.parts)
+            self.settle()
+
+    def add_whole(self, values: Indices, place: int) -> None:
+        """Add whole numbers, not negative, times 2^place: bits above the least float64."""
+        if values.any():
+            self.cover(place // LIMB_BITS, place // LIMB_BITS + 3)
+            tally.add_whole(np.ascontiguousarray(values), place, *self.parts)
             self.settle()
 
     @property
@@ -109,41 +117,35 @@ class ExactSums:
         folded.settle()
         return folded
 
-    def fractions(self) -> list[Fraction]:
-        """The sums, exactly."""
-        unit = Fraction(2) ** (LIMB_BITS * self.low - UNIT_BITS)
-        return [unit * whole for whole in self._integers()]
+    def wholes(self) -> list[int]:
+        """The sums, exactly: whole numbers of the least float64, 2^-1074."""
+        packed, shift = self.limbs.astype("<u4"), LIMB_BITS * self.low
+        return [int.from_bytes(row.tobytes(), "little") << shift for row in packed]
 
     def floats(self) -> Floats:
         """The sums, each rounded once."""
-        shift = LIMB_BITS * self.low - UNIT_BITS
-        return np.array([_scaled(whole, shift) for whole in self._integers()], np.float64)
+        values = tally.rounded(*self.parts)
+        for n in np.flatnonzero((values > 0.0) & (values < LEAST_PLAIN)).tolist():
+            # Next to the least float64 fewer digits are left than were rounded to.
+            values[n] = rounded(ExactSums(1, self.limbs[n : n + 1], self.low).total())
+        return values
 
-    def total(self) -> Fraction:
-        """The sum of all sums, exactly."""
-        return sum(self.fractions(), Fraction(0))
-
-    def _integers(self) -> list[int]:
-        """The sums in units of their lowest place."""
-        packed = self.limbs.astype("<u4")
-        return [int.from_bytes(row.tobytes(), "little") for row in packed]
-
-
-def _scaled(whole: int, shift: int) -> float:
-    """``whole · 2^shift``, rounded once."""
-    if whole.bit_length() < 1000 and -960 < whole.bit_length() + shift < 1000:
-        return math.ldexp(whole, shift)
-    return _rounded(whole * Fraction(2) ** shift)
+    def total(self) -> int:
+        """The sum of all sums, exactly, as `wholes` has it."""
+        total = 0
+        for column in reversed(self.limbs.sum(axis=0).tolist()):
+            total = (total << LIMB_BITS) + column
+        return total << (LIMB_BITS * self.low)
 
 
-def _rounded(value: Fraction) -> float:
-    """The nearest float64, infinite where there is none."""
+def rounded(whole: int) -> float:
+    """An exact sum as the nearest float64, infinite where there is none."""
+    return ratio(whole, UNIT)
+
+
+def ratio(above: int, below: int) -> float:
+    """A mean: the quotient of two exact sums, rounded once; NaN for a mean over nothing, infinite where no float64 is near."""
     try:
-        return value.numerator / value.denominator
+        return above / below if below else float("nan")
     except OverflowError:
         return float("inf")
-
-
-def ratio(above: Fraction, below: Fraction) -> float:
-    """A mean: the quotient of two exact sums, rounded once; NaN for a mean over nothing."""
-    return _rounded(above / below) if below else float("nan")

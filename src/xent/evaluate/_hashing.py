@@ -8,7 +8,8 @@ from hashlib import blake2b
 import numpy as np
 import numpy.typing as npt
 
-Keys = npt.NDArray[np.uint64]
+from xent.kernels import tally
+from xent.kernels.tally import Keys, mixed
 
 BUCKETS = 1024
 """Rows are drawn again, in the bootstrap, by the bucket."""
@@ -16,23 +17,15 @@ FOLDS = 5
 """Parts of the rows, each judged by a calibration fitted to the others."""
 
 
-def mixed(values: Keys) -> Keys:
-    """Bits that look random, one to one: Steele, Lea and Flood's SplitMix64, 2014."""
-    z = values + np.uint64(0x9E3779B97F4A7C15)
-    z = (z ^ (z >> np.uint64(30))) * np.uint64(0xBF58476D1CE4E5B9)
-    z = (z ^ (z >> np.uint64(27))) * np.uint64(0x94D049BB133111EB)
-    return z ^ (z >> np.uint64(31))
-
-
 def row_keys(source: int, first: int, count: int) -> Keys:
     """Keys of consecutive rows of a source: its number among the sources, and theirs in it, from 0."""
     start = mixed(np.array([source], np.int64).view(np.uint64))
-    return mixed(start ^ np.arange(first, first + count, dtype=np.uint64))
+    return mixed(np.arange(first, first + count, dtype=np.uint64), int(start[0]))
 
 
 def buckets(keys: Keys) -> npt.NDArray[np.int64]:
     """The bucket of each row, in [0, 1024)."""
-    return (keys % np.uint64(BUCKETS)).astype(np.int64)
+    return (keys & np.uint64(BUCKETS - 1)).view(np.int64)
 
 
 def folds(keys: Keys) -> npt.NDArray[np.int64]:
@@ -43,14 +36,13 @@ def folds(keys: Keys) -> npt.NDArray[np.int64]:
 def fingerprint(keys: Keys, target: npt.NDArray[np.int64]) -> int:
     """A number of a set of rows and their targets, in any order: sets that differ hardly ever share one."""
     marks = mixed(np.arange(int(target.max(initial=0)) + 1, dtype=np.uint64))
-    pairs = mixed(keys ^ marks[target])
-    return int(np.add.reduce(pairs)) if pairs.size else 0
+    return tally.fingerprint(keys, target, marks)
 
 
 def poisson_counts(replicates: int, seed: int) -> npt.NDArray[np.float64]:
     """[B, 1024] draws of a Poisson distribution of mean 1, each from its place and the seed alone."""
     start = mixed(np.array([seed], np.uint64))
-    draws = mixed(start ^ np.arange(replicates * BUCKETS, dtype=np.uint64))
+    draws = mixed(np.arange(replicates * BUCKETS, dtype=np.uint64), int(start[0]))
     uniform = (draws >> np.uint64(11)).astype(np.float64) * 2.0**-53
     probabilities = np.exp(-1.0) / np.cumprod([1.0, *range(1, 20)])
     counts = np.searchsorted(np.cumsum(probabilities), uniform, side="right")

@@ -35,9 +35,10 @@ class Rows:
         """Some of them, in that order."""
         return Rows({name: column[index] for name, column in self.columns.items()})
 
-    def joined(self, other: Rows) -> Rows:
-        """These and others."""
-        return Rows({name: np.concatenate([column, other.columns[name]]) for name, column in self.columns.items()})
+    @classmethod
+    def together(cls, parts: list[Rows]) -> Rows:
+        """All of them."""
+        return cls({name: np.concatenate([part.columns[name] for part in parts]) for name in parts[0].columns})
 
 
 def worst(rows: Rows) -> Rows:

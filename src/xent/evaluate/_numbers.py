@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import math
-from fractions import Fraction
 
 import numpy as np
 import numpy.typing as npt
@@ -58,7 +57,7 @@ class Means:
         """The share of rows whose target is among the k that lead."""
         return self.mean(f"top_{k}")
 
-    def _share(self, hits: Fraction, by_bucket: Floats) -> Estimate:
+    def _share(self, hits: int, by_bucket: Floats) -> Estimate:
         return self.bootstrap.mean(ratio(hits, self.weight), by_bucket, self.sums("weight"))
 
     def bits_per_byte(self) -> Estimate:

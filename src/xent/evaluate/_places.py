@@ -6,6 +6,7 @@ import numpy as np
 import numpy.typing as npt
 
 from xent.evaluate._spec import CELLS
+from xent.kernels import tally
 
 Floats = npt.NDArray[np.float64]
 Indices = npt.NDArray[np.int64]
@@ -21,20 +22,7 @@ LOSS_BINS = OCTAVES * STEPS + 2
 
 def cells(confidence: Floats) -> Indices:
     """The cell of each probability, in its order."""
-    scaled = confidence * CELLS
-    whole = np.minimum(scaled.astype(np.int64), CELLS - 1)
-    result = whole + (FINE - 1)
-    first, last = whole == 0, whole == CELLS - 1
-    result[first] = FINE - 1 - _halvings(scaled[first])
-    result[last] = CELL_COUNT - FINE + _halvings((1.0 - confidence[last]) * CELLS)
-    return result
-
-
-def _halvings(share: Floats) -> Indices:
-    """Half-octaves from the far edge of a cell, which is at 1, towards 0."""
-    with np.errstate(divide="ignore"):
-        steps = np.floor(-PER_OCTAVE * np.log2(np.clip(share, 2.0**-FINE, 1.0)))
-    return np.clip(steps, 0, FINE - 1).astype(np.int64)
+    return tally.cells(confidence, CELLS, FINE)
 
 
 def bin_of_cell(bins: int) -> Indices:

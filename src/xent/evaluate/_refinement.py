@@ -42,7 +42,7 @@ class Refinement:
     """Temperature and mean loss in nats on the sample, without folds."""
 
 
-def refinement(sample: Rows, log_loss_nats: float, *, complete: bool) -> Refinement | None:
+def refinement(sample: Rows, log_loss_nats: float, bootstrap: Bootstrap, *, complete: bool) -> Refinement | None:
     """The split of the log loss, from the sample; None where fewer than 20 rows of it have a finite loss and a weight."""
     own = np.take_along_axis(sample.columns["values"], sample.columns["target"][:, None], axis=1)[:, 0]
     finite = np.isfinite(sample.columns["nats"]) & np.isfinite(own) & (sample.columns["weight"] > 0.0)
@@ -52,7 +52,7 @@ def refinement(sample: Rows, log_loss_nats: float, *, complete: bool) -> Refinem
     rows = Scored(kept.columns["values"], kept.columns["target"], kept.columns["weight"])
     inverse = fitted(rows)
     before, after = rows.nats(1.0), _cross_fitted(rows, folds(kept.columns["key"]), inverse)
-    gain = _mean_gain(kept, before - after)
+    gain = _mean_gain(kept, before - after, bootstrap)
     curve = tuple((float(t / inverse), float(_mean(rows, inverse / t))) for t in CURVE)
     return Refinement(1.0 / inverse, gain, log_loss_nats - max(gain.value, 0.0), len(kept), complete, curve)
 
@@ -72,9 +72,9 @@ def _mean(rows: Scored, inverse: float) -> float:
     return float(rows.weight @ rows.nats(inverse) / rows.weight.sum())
 
 
-def _mean_gain(rows: Rows, gain: Floats) -> Estimate:
+def _mean_gain(rows: Rows, gain: Floats, bootstrap: Bootstrap) -> Estimate:
     """The mean gain, with its interval."""
     weight, place = rows.columns["weight"], buckets(rows.columns["key"])
     above = np.bincount(place, weight * gain, BUCKETS).astype(np.float64)
     below = np.bincount(place, weight, BUCKETS).astype(np.float64)
-    return Bootstrap().mean(float(weight @ gain / weight.sum()), above, below)
+    return bootstrap.mean(float(weight @ gain / weight.sum()), above, below)

@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from fractions import Fraction
 
 import numpy as np
 import numpy.typing as npt
 from scipy.ndimage import gaussian_filter1d
 
-from xent.evaluate._exact import ExactSums, ratio
+from xent.evaluate._exact import ExactSums, ratio, rounded
 from xent.evaluate._places import FINE, bin_of_cell
 from xent.evaluate._spec import CELLS
 
@@ -45,14 +44,14 @@ class Table:
 
     def error(self) -> float:
         """The expected calibration error: ``Σ_b |Σ w·p − Σ w·y| / Σ w``."""
-        gaps = (abs(p - y) for p, y in zip(self.confidence.fractions(), self.hits.fractions(), strict=True))
-        return ratio(sum(gaps, Fraction(0)), self.weight.total())
+        gaps = (abs(p - y) for p, y in zip(self.confidence.wholes(), self.hits.wholes(), strict=True))
+        return ratio(sum(gaps), self.weight.total())
 
     def bins(self, edges: Floats) -> list[Bin]:
         """The bins that hold a row, between these edges."""
         ends = zip(edges[:-1].tolist(), edges[1:].tolist(), strict=True)
-        rows = zip(ends, self.weight.fractions(), self.confidence.fractions(), self.hits.fractions(), strict=True)
-        return [Bin(low, high, float(w), ratio(p, w), ratio(y, w)) for (low, high), w, p, y in rows if w]
+        rows = zip(ends, self.weight.wholes(), self.confidence.wholes(), self.hits.wholes(), strict=True)
+        return [Bin(low, high, rounded(w), ratio(p, w), ratio(y, w)) for (low, high), w, p, y in rows if w]
 
     def equal_mass(self, bins: int) -> Indices:
         """For each bin the place among so many of nearly equal weight; neighbours stay together and none is parted."""
@@ -68,7 +67,7 @@ def smooth_error(cells: Table) -> float:
     The signed gaps are spread by a Gaussian, reflected at 0 and 1, and the size of what stays is summed; the width is the fixed
     point at which that sum equals it. Błasiok and Nakkiran, "Smooth ECE", 2023.
     """
-    total = float(cells.weight.total())
+    total = rounded(cells.weight.total())
     if not total:
         return float("nan")
     line = np.bincount(bin_of_cell(CELLS), (cells.hits.floats() - cells.confidence.floats()) / total, CELLS)

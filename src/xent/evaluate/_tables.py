@@ -4,12 +4,11 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
-from fractions import Fraction
 
 import numpy as np
 import numpy.typing as npt
 
-from xent.evaluate._exact import ratio
+from xent.evaluate._exact import UNIT, ratio, rounded
 from xent.evaluate._intervals import NORMAL, Estimate
 from xent.evaluate._numbers import Means
 from xent.evaluate._places import loss_edges
@@ -100,7 +99,7 @@ class SurprisingRow:
 def brier(totals: Totals, means: Means) -> Brier:
     """The score, and its parts where every class has bins."""
     score, whole = means.mean("brier"), means.weight
-    shares = [ratio(weight, whole) for weight in totals.sums["class_weight"].fractions()]
+    shares = [ratio(weight, whole) for weight in totals.sums["class_weight"].wholes()]
     uncertainty = math.fsum(share * (1.0 - share) for share in shares)
     if not totals.spec.binned or not whole:
         return Brier(score, None, None, uncertainty, None)
@@ -109,7 +108,7 @@ def brier(totals: Totals, means: Means) -> Brier:
     weight, probability, hits = columns
     with np.errstate(divide="ignore", invalid="ignore"):
         said, came = probability / weight, hits / weight
-        parts = weight / float(whole) * np.array([(said - came) ** 2, (came - np.array(shares)[:, None]) ** 2])
+        parts = weight / rounded(whole) * np.array([(said - came) ** 2, (came - np.array(shares)[:, None]) ** 2])
     reliability, resolution = (math.fsum(part[weight > 0.0].tolist()) for part in parts)
     return Brier(score, reliability, resolution, uncertainty, score.value - (reliability - resolution + uncertainty))
 
@@ -119,14 +118,14 @@ def by_class(totals: Totals) -> tuple[ClassRow, ...]:
     if not totals.spec.n_classes:
         return ()
     names = ("weight", "nats", "brier", "hits", "predicted")
-    columns = [totals.sums[f"class_{name}"].fractions() for name in names]
-    whole, loss = sum(columns[0], Fraction(0)), sum(columns[1], Fraction(0))
+    columns = [totals.sums[f"class_{name}"].wholes() for name in names]
+    whole, loss = sum(columns[0]), sum(columns[1])
     infinite = bool(totals.sums["infinite_weight"].total())
     given = _given(totals, whole)
     return tuple(
         ClassRow(
             name=name,
-            weight=float(weight),
+            weight=rounded(weight),
             log_loss_nats=ratio(nats, weight),
             share_of_loss=math.nan if infinite else ratio(nats, loss),
             brier=ratio(score, weight),
@@ -139,44 +138,47 @@ def by_class(totals: Totals) -> tuple[ClassRow, ...]:
     )
 
 
-def _given(totals: Totals, whole: Fraction) -> list[float]:
+def _given(totals: Totals, whole: int) -> list[float]:
     """The mean probability of each class."""
     if not totals.spec.binned:
         return [math.nan] * totals.spec.n_classes
     shape = (totals.spec.n_classes, totals.spec.bins)
-    return [ratio(total, whole) for total in totals.sums["classwise_probability"].folded(shape, axis=1).fractions()]
+    return [ratio(total, whole) for total in totals.sums["classwise_probability"].folded(shape, axis=1).wholes()]
 
 
 def by_group(totals: Totals) -> tuple[GroupRow, ...]:
     """A row for each group, in the order of their names."""
     if totals.spec.by is None:
         return ()
-    known = {name.removeprefix("group_"): sums.fractions() for name, sums in totals.sums.items() if name.startswith("group_")}
+    known = {name.removeprefix("group_"): sums.wholes() for name, sums in totals.sums.items() if name.startswith("group_")}
     return tuple(_group(name, {key: sums[n] for key, sums in known.items()}) for n, name in enumerate(totals.groups))
 
 
-def _group(name: str, sums: dict[str, Fraction]) -> GroupRow:
+def _group(name: str, sums: dict[str, int]) -> GroupRow:
     weight = sums["weight"]
     loss = Estimate(math.inf) if sums["infinite"] else _normal(sums)
     of_classes = "brier" in sums
     return GroupRow(
         name=name,
-        weight=float(weight),
+        weight=rounded(weight),
         log_loss_nats=loss,
         brier=ratio(sums["brier"], weight) if of_classes else None,
         accuracy=ratio(sums["hits"], weight) if of_classes else None,
     )
 
 
-def _normal(sums: dict[str, Fraction]) -> Estimate:
+def _normal(sums: dict[str, int]) -> Estimate:
     """The weighted mean of the loss with the interval that a normal distribution of its error gives."""
     weight = sums["weight"]
     if not weight:
         return Estimate(math.nan)
-    mean = sums["nats"] / weight
-    spread = sums["weighted_square_nats"] - 2 * mean * sums["square_weight_nats"] + mean * mean * sums["square_weight"]
-    half = NORMAL * math.sqrt(max(float(spread / weight**2), 0.0))
-    return Estimate(float(mean), float(mean) - half, float(mean) + half)
+    nats = sums["nats"]
+    mean = ratio(nats, weight)
+    # Σ w²·(ℓ − mean)², times Σ w twice; divided by Σ w four times, and once by the unit of all sums.
+    spread = weight * (weight * sums["weighted_square_nats"] - 2 * nats * sums["square_weight_nats"])
+    spread += nats * nats * sums["square_weight"]
+    half = NORMAL * math.sqrt(max(ratio(spread * UNIT, weight**4), 0.0))
+    return Estimate(mean, mean - half, mean + half)
 
 
 def losses(totals: Totals) -> Losses:
@@ -184,7 +186,7 @@ def losses(totals: Totals) -> Losses:
     edges, weight = loss_edges(), totals.sums["loss_weight"].floats()
     nats, infinite = totals.sums["loss_nats"].floats(), totals.sums["infinite_weight"].floats()
     # The last bin holds great losses and infinite ones: these have a place of their own here.
-    weight[-1] = ratio(totals.sums["loss_weight"].fractions()[-1] - totals.sums["infinite_weight"].total(), Fraction(1))
+    weight[-1] = rounded(totals.sums["loss_weight"].wholes()[-1] - totals.sums["infinite_weight"].total())
     total = weight.sum() + infinite[0]
     with np.errstate(divide="ignore", invalid="ignore"):
         below = np.cumsum(np.concatenate([weight, infinite])) / total

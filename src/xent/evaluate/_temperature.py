@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from xent.evaluate._normalise import normalised
+from xent.kernels import tally
 from xent.kernels.cpu.threads import for_each
 
 Floats = npt.NDArray[np.float64]
@@ -40,50 +40,30 @@ class Scored:
 
     def nats(self, inverse: float) -> Floats:
         """The loss of each row at a temperature."""
-        losses = np.empty(len(self.target))
-
-        def work(rows: slice) -> None:
-            losses[rows] = row_terms(self.scores(rows), self.target[rows], inverse)[0]
-
-        for_each(work, self._blocks())
-        return losses
+        return self.terms(inverse)[0]
 
     def slopes(self, inverse: float) -> tuple[float, float]:
         """The first and the second derivative of the weighted sum of losses with respect to 1/T."""
-        found = np.empty((2, len(self.target)))
+        slope, curvature = (self.terms(inverse)[1:] @ self.weight).tolist()
+        return slope, curvature
+
+    def terms(self, inverse: float) -> Floats:
+        """[3, N] of each row: the loss at 1/T, ``E_p[x] − x_target`` and ``Var_p[x]``, its derivatives by 1/T.
+
+        A class of probability 0 adds nothing. What a row gives does not depend on the rows beside it.
+        """
+        found, columns = np.empty((3, len(self.target))), self.logits.T
 
         def work(rows: slice) -> None:
-            found[:, rows] = row_terms(self.scores(rows), self.target[rows], inverse)[1:]
+            found[:, rows] = tally.temper(columns[:, rows], self.target[rows], inverse)
 
         for_each(work, self._blocks())
-        slope, curvature = (found @ self.weight).tolist()
-        return slope, curvature
+        return found
 
     def _blocks(self) -> list[slice]:
         """A few rows at a time."""
         step = max(1, BLOCK // self.logits.shape[1])
         return [slice(start, start + step) for start in range(0, len(self.target), step)]
-
-    def scores(self, rows: slice = slice(None)) -> Floats:
-        """[C, n] of some rows, as many lie side by side."""
-        return np.ascontiguousarray(self.logits[rows].T, np.float64)
-
-
-def row_terms(scores: Floats, target: Indices, inverse: float) -> tuple[Floats, Floats, Floats]:
-    """Of each row of scores [C, n]: the loss at 1/T, ``E_p[x] − x_target`` and ``Var_p[x]``, its derivatives by 1/T.
-
-    A class of probability 0 adds nothing. What a row gives does not depend on the rows beside it.
-    """
-    if len(target) == 1:
-        # One row alone would be summed in another order.
-        nats, mean, spread = row_terms(np.repeat(scores, 2, axis=1), np.repeat(target, 2), inverse)
-        return nats[:1], mean[:1], spread[:1]
-    rows = np.arange(len(target))
-    log_probs, probs = normalised(inverse * scores)
-    with np.errstate(invalid="ignore"):
-        gaps = np.where(probs > 0.0, scores - scores[target, rows], 0.0)
-    mean = (probs * gaps).sum(axis=0)
-    return 0.0 - log_probs[target, rows], mean, (probs * (gaps - mean) ** 2).sum(axis=0)
 
 
 def fitted(rows: Scored, near: float = 1.0) -> float:

@@ -6,13 +6,12 @@ import json
 import math
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
-from fractions import Fraction
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from xent.evaluate._calibration_error import CalibrationErrors, calibration_errors
-from xent.evaluate._exact import ratio
+from xent.evaluate._exact import ratio, rounded
 from xent.evaluate._intervals import Estimate
 from xent.evaluate._needed import needed
 from xent.evaluate._numbers import LN2, Means
@@ -155,7 +154,6 @@ def evaluation(totals: Totals) -> Evaluation:
     means, spec, counts = Means(totals), totals.spec, totals.counts
     nats, of_classes = means.log_loss(), spec.n_classes > 0
     counted = counts["rows"] - counts["ignored"] - counts["unfit"]
-    sample = totals.sample
     return Evaluation(
         kind=spec.kind,
         classes=spec.classes,
@@ -164,7 +162,7 @@ def evaluation(totals: Totals) -> Evaluation:
         ignored=counts["ignored"],
         unfit=counts["unfit"],
         infinite=counts["infinite"],
-        weight=float(means.weight),
+        weight=rounded(means.weight),
         log_loss_nats=nats,
         log_loss_bits=nats.map(lambda value: value / LN2),
         finite_log_loss_nats=means.finite_log_loss(),
@@ -176,7 +174,7 @@ def evaluation(totals: Totals) -> Evaluation:
         entropy_nats=means.mean("entropy") if of_classes else None,
         baselines=_baselines(totals, nats.value) if of_classes else None,
         calibration=calibration_errors(totals, means) if of_classes else None,
-        refinement=refinement(sample, means.finite_log_loss(), complete=len(sample) == counted) if sample else None,
+        refinement=_refined(totals, means, counted),
         losses=losses(totals),
         by_class=by_class(totals),
         confusion=_confusion(totals) if of_classes else None,
@@ -187,14 +185,22 @@ def evaluation(totals: Totals) -> Evaluation:
     )
 
 
+def _refined(totals: Totals, means: Means, counted: int) -> Refinement | None:
+    """The split of the log loss, where rows were kept."""
+    sample = totals.sample
+    if sample is None or not len(sample):
+        return None
+    return refinement(sample, means.finite_log_loss(), means.bootstrap, complete=len(sample) == counted)
+
+
 def _exponential(nats: float) -> float:
     """Perplexity; infinite beyond float64."""
     return math.exp(nats) if nats < 709.0 else math.inf if nats == nats else math.nan
 
 
 def _baselines(totals: Totals, nats: float) -> Baselines:
-    weights = totals.sums["class_weight"].fractions()
-    whole = sum(weights, Fraction(0))
+    weights = totals.sums["class_weight"].wholes()
+    whole = sum(weights)
     frequencies = np.array([ratio(weight, whole) for weight in weights])
     known = float(entropy(frequencies)) if whole else math.nan
     skill = 1.0 - nats / known if known > 0.0 else math.nan

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any
+import math
 
 import numpy as np
 
@@ -14,10 +14,12 @@ from xent.evaluate._counting import Counting
 from xent.evaluate._exact import ExactSums
 from xent.evaluate._hashing import fingerprint
 from xent.evaluate._judge import judged, judged_targets
-from xent.evaluate._kept import Rows, sample_size, sampled, worst
+from xent.evaluate._kept import MOST_WORST, Rows, sample_size, sampled, worst
 from xent.evaluate._spec import Spec
 from xent.evaluate._sums import group_names, sizes
 
+WAITING = 4
+"""A sample is drawn again when as many rows wait as this part of it."""
 COUNTS = ("rows", "ignored", "infinite", "unfit")
 """Rows seen; of these, without a label, of infinite loss, and left out because they are no predictions."""
 
@@ -49,7 +51,19 @@ class Totals:
         True
     """
 
-    __slots__ = ("confusion", "counts", "groups", "missing", "print", "sample", "skip_unfit", "spec", "sums", "worst")
+    __slots__ = (
+        "_sampled",
+        "_waiting",
+        "confusion",
+        "counts",
+        "groups",
+        "missing",
+        "print",
+        "skip_unfit",
+        "spec",
+        "sums",
+        "worst",
+    )
 
     def __init__(self, spec: Spec, *, skip_unfit: bool = False) -> None:
         """The state of no rows."""
@@ -62,7 +76,8 @@ class Totals:
         self.groups: tuple[str, ...] = ()
         self.confusion = Confusion()
         self.worst: Rows | None = None
-        self.sample: Rows | None = None
+        self._sampled: Rows | None = None
+        self._waiting: list[Rows] = []
 
     def update(self, batch: Batch) -> None:
         """Count the rows of a batch; after an error nothing of it is counted.
@@ -101,15 +116,31 @@ class Totals:
         part.sums |= counting.sums()
         if binned is not None:
             part.sums |= {"classwise_probability": binned.probability, "classwise_weight": binned.weight}
-        part.confusion, part.worst = counting.confusion(), counting.worst()
+        part.confusion, part.worst = counting.confusion(), counting.worst(self._least_loss())
         part.sample = counting.sample(sample_size(self.spec.n_classes), self._last_key())
         return part
 
+    @property
+    def sample(self) -> Rows | None:
+        """The rows whose key is least; those of many merges are brought together at once."""
+        self._draw()
+        return self._sampled
+
+    @sample.setter
+    def sample(self, rows: Rows | None) -> None:
+        self._sampled, self._waiting = rows, []
+
     def _last_key(self) -> int | None:
-        """The key that a row must beat to enter the sample; None while there is room."""
-        if self.sample is None or len(self.sample) < sample_size(self.spec.n_classes):
+        """A key that a row must reach to enter the sample; None while there is room."""
+        known = self._sampled
+        if known is None or len(known) < sample_size(self.spec.n_classes):
             return None
-        return int(self.sample.columns["key"][-1])
+        return int(known.columns["key"][-1])
+
+    def _least_loss(self) -> float:
+        """The loss that a row must reach to be among the worst."""
+        known = self.worst
+        return -math.inf if known is None or len(known) < MOST_WORST else float(known.columns["nats"][-1])
 
     def merge(self, other: Totals) -> None:
         """Add what another state has seen; no row may have been seen by both.
@@ -127,8 +158,18 @@ class Totals:
             if not name.startswith("group_"):
                 sums.merge(other.sums[name])
         self.confusion = self.confusion.merged(other.confusion)
-        self.worst = _joined(self.worst, other.worst, worst)
-        self.sample = _joined(self.sample, other.sample, lambda rows: sampled(rows, sample_size(self.spec.n_classes)))
+        kept = [rows for rows in (self.worst, other.worst) if rows is not None]
+        self.worst = worst(Rows.together(kept)) if len(kept) == 2 else kept[0] if kept else None
+        if other.sample is not None:
+            self._waiting.append(other.sample)
+            if self._sampled is None or sum(map(len, self._waiting)) > sample_size(self.spec.n_classes) // WAITING:
+                self._draw()
+
+    def _draw(self) -> None:
+        """Draw the sample again from it and the rows that wait."""
+        if self._waiting:
+            rows = self._waiting if self._sampled is None else [self._sampled, *self._waiting]
+            self._sampled, self._waiting = sampled(Rows.together(rows), sample_size(self.spec.n_classes)), []
 
     def _merge_groups(self, other: Totals) -> None:
         """Bring the groups of both together, in the order of their names."""
@@ -154,10 +195,3 @@ class Totals:
             ArgumentError: the bytes are no such state, are of another version, or were altered.
         """
         return _bytes.unpacked(data, cls)
-
-
-def _joined(one: Rows | None, other: Rows | None, rule: Any) -> Rows | None:
-    """The rows of both that the rule keeps."""
-    if one is None or other is None:
-        return one if other is None else other
-    return rule(one.joined(other))

@@ -3,21 +3,31 @@
 Compiled code is loaded when a function is first called.
 """
 
-from typing import TypeAlias
+from dataclasses import dataclass
+from typing import Any, TypeAlias
 
 import numpy as np
 import numpy.typing as npt
 
 Floats = npt.NDArray[np.float64]
 Integers = npt.NDArray[np.int64]
+Keys = npt.NDArray[np.uint64]
 Chosen = npt.NDArray[np.bool_]
 Limbs: TypeAlias = tuple[Integers, int]
 """[n, W] limbs of sums, and the place of the first."""
 
-BRIER, ENTROPY, CONFIDENCE, OWN, SUM, LEAST = range(6)
-"""Rows of the numbers that `judge` fills: ``Σ (p − y)²``, ``−Σ p log p``, p of leader and target, sum and least of p."""
+LOGITS, LOG_PROBS, PROBS = range(3)
+"""What predictions may be."""
+BRIER, ENTROPY, CONFIDENCE, OWN, NATS = range(5)
+"""Rows of the numbers that `judge` fills: ``Σ (p − y)²``, ``−Σ p log p``, p of leader and of target, ``−log p_target``."""
 PREDICTED, RANK = range(2)
 """Rows of the places that `judge` fills: the class that leads, and how many stand before the target."""
+FIRST, SECOND, COUNT = range(3)
+"""Columns of what `judge` holds of each class and bin: sums of whole a and b with ``p = a·2^−44 + b·2^−88``, and rows."""
+FIRST_PLACE, SECOND_PLACE = 1074 - 44, 1074 - 88
+"""Places of the last bits of these sums, above 2^-1074."""
+MOST_HELD = 1 << 18
+"""So many rows are held before the sums must be moved to limbs."""
 
 
 def span(values: Floats) -> tuple[int, int]:
@@ -42,22 +52,38 @@ def carry(limbs: Integers) -> None:
     exact.carry(limbs)
 
 
-def leaders(scores: Floats) -> tuple[Floats, Integers]:
-    """The greatest score of each row of [C, N], NaN where the row holds one, and the class whose it is."""
-    from xent.kernels.cpu import judged
+def mixed(values: Keys, salt: int = 0) -> Keys:
+    """Bits that look random, one to one, of numbers and a salt: Steele, Lea and Flood's SplitMix64, 2014."""
+    from xent.kernels.cpu import places
 
-    best, leader = np.empty(scores.shape[1]), np.empty(scores.shape[1], np.int64)
-    judged.leaders(scores, best, leader)
-    return best, leader
+    out = np.empty(len(values), np.uint64)
+    places.mix(values, np.uint64(salt), out)
+    return out
 
 
-def others(values: Floats, leader: Integers) -> Floats:
-    """The sum of [C, N] over the classes of each row but its leader."""
-    from xent.kernels.cpu import judged
+def fingerprint(keys: Keys, target: Integers, marks: Keys) -> int:
+    """The sum, modulo 2^64, of the mixed pairs of key and mark of target."""
+    from xent.kernels.cpu import places
 
-    total = np.empty(values.shape[1])
-    judged.others(values, leader, total)
-    return total
+    return int(places.fingerprint(keys, target, marks))
+
+
+def cells(confidence: Floats, inner: int, fine: int) -> Integers:
+    """The cell of each probability: `inner` of equal width, of which the first and the last are parted in `fine`."""
+    from xent.kernels.cpu import places
+
+    out = np.empty(len(confidence), np.int64)
+    places.cells(confidence, inner, fine, out)
+    return out
+
+
+def rounded(limbs: Integers, low: int) -> Floats:
+    """The float64 nearest to each sum whose carries have moved on; next to the least float64 perhaps the one beside it."""
+    from xent.kernels.cpu import exact
+
+    values = np.empty(len(limbs))
+    exact.rounded(limbs, low, values)
+    return values
 
 
 def count(index: Integers, chosen: Chosen | None, n: int) -> Integers:
@@ -69,18 +95,76 @@ def count(index: Integers, chosen: Chosen | None, n: int) -> Integers:
     return counts
 
 
-def judge(scores: Floats, log_probs: Floats, probs: Floats, target: Integers, numbers: Floats, places: Integers) -> None:
-    """Fill numbers [6, N] and places [2, N] for predictions [C, N]; where the target is -1, with anything."""
+def add_whole(values: Integers, place: int, limbs: Integers, low: int) -> None:
+    """Add ``values[i]·2^place``, not negative, to the sum i; place counts bits above 2^-1074."""
+    from xent.kernels.cpu import exact
+
+    exact.add_whole(values, place, limbs, low)
+
+
+@dataclass(slots=True)
+class Bins:
+    """Sums over the bins of every class, [C·bins]: p of rows of weight 1 in `held` [C·bins, 3], and the rest in limbs."""
+
+    bins: int
+    held: Integers
+    probability: Limbs
+    weight: Limbs
+
+
+@dataclass(frozen=True, slots=True)
+class Predictions:
+    """[C, N] numbers in float16, float32 or float64, what they are, the classes [N] that came true, -1 for none, and weights."""
+
+    values: npt.NDArray[Any]
+    kind: int
+    target: Integers
+    weight: Floats | None
+    slack: float
+    """How far the probabilities of a row may sum from 1."""
+
+
+def judge(rows: Predictions, numbers: Floats, places: Integers, unfit: Chosen, bins: Bins | None = None) -> bool:
+    """Fill numbers [5, N], places [2, N] and whether a row is no prediction; where the target is -1, with anything.
+
+    Limbs of probabilities begin at place 0; whether any were used.
+    """
     from xent.kernels.cpu import judged
 
-    judged.judge(scores, log_probs, probs, target, numbers, places)
+    none = (0, np.zeros((0, 3), np.int64), np.zeros((0, 0), np.int64), np.zeros((0, 0), np.int64), 0)
+    sums = none if bins is None else (bins.bins, bins.held, bins.probability[0], *bins.weight)
+    weight, values = np.zeros(0) if rows.weight is None else rows.weight, _known(rows.values)
+    shape = (_matrix(values), len(values))
+    return judged.judge(*shape, rows.target, weight, rows.kind, rows.slack, numbers, places, unfit, *sums)
 
 
-def add_by_class(
-    probs: Floats, target: Integers, weight: Floats | None, probability: Limbs, weights: Limbs, counts: Integers
-) -> None:
-    """Add p [C, N], times weight, to the sum of class and bin, and weights, or counts, of rows likewise."""
+def log_softmax(values: npt.NDArray[Any]) -> Floats:
+    """Logarithms [C, N] of the softmax of scores; NaN in columns that hold NaN, +inf or nothing finite.
+
+    ``(x_j − m) − log(1 + Σ_{k ≠ leader} e^(x_k − m))`` with m the greatest: a row that is sure keeps its digits.
+    """
     from xent.kernels.cpu import judged
 
-    bins = counts.shape[0] // probs.shape[0]
-    judged.add_by_class(probs, target, np.zeros(0) if weight is None else weight, bins, *probability, *weights, counts)
+    out, values = np.empty(values.shape), _known(values)
+    judged.log_softmax(_matrix(values), out)
+    return out
+
+
+def temper(values: npt.NDArray[Any], target: Integers, inverse: float) -> Floats:
+    """[3, N] of scores [C, N] at 1/T: the loss, and its first two derivatives by 1/T."""
+    from xent.kernels.cpu import judged
+
+    terms, values = np.empty((3, len(target))), _known(values)
+    judged.temper(_matrix(values), len(values), target, inverse, terms)
+    return terms
+
+
+def _known(values: npt.NDArray[Any]) -> npt.NDArray[Any]:
+    """The same numbers in float32 or float64."""
+    return values.astype(np.float32) if values.dtype == np.float16 else values
+
+
+def _matrix(values: npt.NDArray[Any]) -> tuple[npt.NDArray[Any], int, int, int]:
+    """Type, address and strides of numbers [C, N] in float32 or float64: code is compiled once for each, however they lie."""
+    by_class, by_row = values.strides
+    return np.empty(0, values.dtype), values.__array_interface__["data"][0], by_class, by_row

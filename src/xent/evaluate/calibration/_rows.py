@@ -133,5 +133,5 @@ class Mean:
 
     def value(self) -> float:
         """In nats."""
-        above, below = self._sums.fractions()
+        above, below = self._sums.wholes()
         return float("inf") if self._infinite else ratio(above, below)

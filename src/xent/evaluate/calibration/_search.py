@@ -17,7 +17,7 @@ from scipy.optimize import brentq
 
 from xent._errors import ArgumentError
 from xent.evaluate._exact import ExactSums, ratio
-from xent.evaluate._temperature import WIDEST, Scored, row_terms
+from xent.evaluate._temperature import WIDEST, Scored
 from xent.kernels.cpu.threads import for_each
 
 Floats = npt.NDArray[np.float64]
@@ -97,9 +97,8 @@ def _pass(passes: Passes, asked: Sequence[float]) -> tuple[list[Point], int]:
 def _terms(rows: Scored, asked: Sequence[float]) -> Floats:
     """[4·K + 1, n] what each row adds to the sums of each β, and its weight."""
     terms = np.empty((4 * len(asked) + 1, len(rows.target)))
-    scores = rows.scores()
     for n, inverse in enumerate(asked):
-        nats, slope, curvature = row_terms(scores, rows.target, inverse)
+        nats, slope, curvature = rows.terms(inverse)
         terms[4 * n + NATS], terms[4 * n + CURVATURE] = nats, curvature
         terms[4 * n + STEEPER], terms[4 * n + FLATTER] = np.maximum(slope, 0.0), np.maximum(-slope, 0.0)
     terms[-1] = 1.0
@@ -108,7 +107,7 @@ def _terms(rows: Scored, asked: Sequence[float]) -> Floats:
 
 def _points(sums: ExactSums, asked: Sequence[float]) -> list[Point]:
     """Means; here alone anything is divided."""
-    *parts, weight = sums.fractions()
+    *parts, weight = sums.wholes()
     points: list[Point] = []
     for n, inverse in enumerate(asked):
         nats, steeper, flatter, curvature = parts[4 * n : 4 * n + 4]

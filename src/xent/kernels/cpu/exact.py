@@ -4,6 +4,8 @@ A sum is a row of limbs: ``Σ_k limb_k · 2^(32·(low + k) − 1074)``, limbs in
 neighbours; carries wait, and 2^29 numbers may be added before they must move on.
 """
 
+import math
+
 import numpy as np
 from numba import njit
 
@@ -12,7 +14,11 @@ from xent.kernels.cpu.simd import INTO, bits_of
 
 LIMB_BITS = 32
 FRACTION = 52
+UNIT_BITS = 1074
 MASK = np.int64(0xFFFFFFFF)
+EXPONENT, HALF, FIVE = np.uint64(52), np.uint64(32), np.uint64(5)
+DIGITS, LOWER, BELOW = np.uint64((1 << 52) - 1), np.uint64(0xFFFFFFFF), np.uint64(31)
+NONE, ONE, TWO = np.uint64(0), np.uint64(1), np.uint64(2)
 NOWHERE = 0xFFFFFFFFFFFFFFFF
 
 
@@ -31,26 +37,36 @@ def span(values):
 
 
 @njit(**INTO)
-def put(value, here, low):
-    """Add a number, finite and not negative, to the limbs of one sum."""
-    bits = bits_of(value)
-    if bits > 0:
-        exponent, digits = bits >> FRACTION, bits & ((np.int64(1) << FRACTION) - 1)
-        if exponent > 0:
-            digits |= np.int64(1) << FRACTION
-            exponent -= 1
-        at, shift = (exponent >> 5) - low, exponent & 31
-        first, second = (digits & MASK) << shift, (digits >> LIMB_BITS) << shift
-        here[at] += first & MASK
-        here[at + 1] += ((first >> LIMB_BITS) & MASK) + (second & MASK)
-        here[at + 2] += second >> LIMB_BITS
+def put(value, limbs, at, low):
+    """Add a number, finite and positive, to the limbs of one sum; places are unsigned, so that none is looked at for its sign."""
+    bits = np.uint64(bits_of(value))
+    normal = np.uint64(bits >> EXPONENT != NONE)
+    digits = (bits & DIGITS) | (normal << EXPONENT)
+    place = (bits >> EXPONENT) - normal
+    limb, shift = (place >> FIVE) - np.uint64(low), place & BELOW
+    first, second = (digits & LOWER) << shift, (digits >> HALF) << shift
+    limbs[at, limb] += np.int64(first & LOWER)
+    limbs[at, limb + ONE] += np.int64((first >> HALF) + (second & LOWER))
+    limbs[at, limb + TWO] += np.int64(second >> HALF)
 
 
 @kernel
 def add(values, index, limbs, low):
     """Add ``values[i]`` to the sum ``index[i]``, or to the first where there is no index."""
     for i in range(values.shape[0]):
-        put(values[i], limbs[index[i] if index.shape[0] else 0], low)
+        if values[i] > 0.0:
+            put(values[i], limbs, np.uint64(index[i] if index.shape[0] else 0), low)
+
+
+@kernel
+def add_whole(values, place, limbs, low):
+    """Add ``values[i]·2^(place − 1074)``, whole numbers not negative, to the sum i."""
+    at, shift = (place >> 5) - low, place & 31
+    for i in range(values.shape[0]):
+        first, second = (values[i] & MASK) << shift, (values[i] >> LIMB_BITS) << shift
+        limbs[i, at] += first & MASK
+        limbs[i, at + 1] += ((first >> LIMB_BITS) & MASK) + (second & MASK)
+        limbs[i, at + 2] += second >> LIMB_BITS
 
 
 @kernel
@@ -63,3 +79,28 @@ def carry(limbs):
             moved = whole >> LIMB_BITS
             limbs[i, k] = whole & 0xFFFFFFFF
         limbs[i, limbs.shape[1] - 1] += moved
+
+
+@kernel
+def rounded(limbs, low, values):
+    """The float64 nearest to each sum, below or next to the least normal one perhaps not; limbs lie in [0, 2^32)."""
+    for i in range(limbs.shape[0]):
+        top, rest = limbs.shape[1] - 1, np.int64(0)
+        while top >= 0 and limbs[i, top] == 0:
+            top -= 1
+        if top < 0:
+            values[i] = 0.0
+            continue
+        first, second = limbs[i, top], limbs[i, top - 1] if top > 0 else rest
+        third = limbs[i, top - 2] if top > 1 else rest
+        for k in range(top - 2):
+            rest |= limbs[i, k]
+        # 64 bits from the first that is set; what comes after them shows in the last, which no rounding reaches otherwise.
+        empty = 0
+        while first >> (LIMB_BITS - 1 - empty) == 0:
+            empty += 1
+        digits = (np.uint64(first) << np.uint64(LIMB_BITS)) | np.uint64(second)
+        digits = (digits << np.uint64(empty)) | (np.uint64(third) >> np.uint64(LIMB_BITS - empty))
+        left = rest | ((third << empty) & MASK)
+        digits |= np.uint64(left != 0)
+        values[i] = math.ldexp(float(digits), LIMB_BITS * (low + top - 1) - empty - UNIT_BITS)
