@@ -15,7 +15,7 @@ from xent.evaluate._words import meaning
 from xent.evaluate.report import _data
 from xent.evaluate.report._page import _columns
 from xent.evaluate.report._safe import json_text, labels, shown
-from xent.evaluate.report._tables import said
+from xent.evaluate.report._tables import between, said, signed
 
 VOID = {"meta", "img", "br", "link", "input"}
 
@@ -252,3 +252,11 @@ def test_labels_differ():
 
 def test_json_ends_no_script():
     assert json_text("</script><!--&'\u2028") == r'"\u003c/script\u003e\u003c!--\u0026\u0027\u2028"'
+
+
+def test_signs_are_written_as_signs_and_names_are_left_alone():
+    assert signed("-0.5") == "−0.5"
+    assert signed("-1.0e-05") == "−1.0e-05"
+    assert between(xent.evaluate.Estimate(1.0, -2.0, float("inf"))) == "−2.0000 to ∞"
+    line = "In log loss my-1.csv is better, by -0.5000 nats [-0.6, -0.4]."
+    assert said(line) == "In log loss my-1.csv is better, by −0.5000 nats [−0.6, −0.4]."

@@ -231,3 +231,9 @@ def test_the_loss_of_all_rows_crosses_that_of_the_groups(opened):
     page = opened("words_by_group")
     assert "all rows" in page.inner_text("#groups figure")
     assert page.evaluate("document.querySelectorAll('[data-chart=groups] .mark-rule.role-mark').length") == 2
+
+
+def test_numbers_of_rows_stay_in_one_line_on_a_phone(opened):
+    page = opened("ten", viewport={"width": 375, "height": 700})
+    rows = page.get_by_role("region", name="Most surprising rows").locator("tbody th")
+    assert max(rows.evaluate_all("all => all.map(one => one.getBoundingClientRect().height)")) < 40

@@ -63,8 +63,8 @@ def share(value: float | None) -> Cell:
 
 
 def signed(text: str) -> str:
-    """With minus signs as wide as the plus sign; exponents keep theirs."""
-    return re.sub("(?<!e)-", "−", text)
+    """With minus signs as wide as the plus sign and a sign for infinity; exponents keep theirs."""
+    return re.sub("(?<!e)-", "−", text).replace("inf", "∞")
 
 
 def said(line: str) -> str:
@@ -134,7 +134,7 @@ def _place(id: str, row: int, source: int, sources: Sequence[str]) -> Cell:
     if id:
         return name(id)
     where = f" of {sources[source]}" if len(sources) > 1 and source < len(sources) else f" of file {source + 1}" if source else ""
-    return name(f"row {row}{where}")
+    return name(f"row\N{NO-BREAK SPACE}{row}{where}")
 
 
 def compared(comparison: Comparison) -> Table:
