@@ -49,7 +49,7 @@ def test_it_says_how_good_the_predictions_are(folder: Path, capsys: pytest.Captu
     assert out.startswith("a.parquet: 600 rows, 3 classes, probs\n")
     assert re.search(rf"log loss +{ROWS.nats.mean():.4f} +\[0\.\d+, \d\.\d+\] +nats", out)
     assert re.search(rf"{ROWS.nats.mean() / np.log(2):.4f} +\[.*\] +bits", out)
-    assert re.search(r"top-2 accuracy +0\.\d{4}", out)
+    assert re.search(r"top-2 accuracy +\d\d\.\d\d +\[\d\d\.\d\d, \d\d\.\d\d\] +%", out)
     assert "guess: all alike, ln 3" in out
     assert "Calibration: " in out
     assert re.search(r"^g +rows", out, re.MULTILINE)
@@ -59,7 +59,9 @@ def test_it_says_how_good_the_predictions_are(folder: Path, capsys: pytest.Captu
 
 def test_json_holds_the_same_as_python(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
     out = printed(capsys, "a.parquet", "--probs", "p_", "--target", "y", "--json")
-    assert json.loads(out) == json.loads(xent.evaluate("a.parquet", "y", kind="probs", columns="p_").to_json())
+    assert json.loads(out) == json.loads(
+        xent.evaluate("a.parquet", "y", kind="probs", columns="p_").to_json(sources=["a.parquet"])
+    )
 
 
 @pytest.mark.parametrize("options", [["--engine", "local", "--workers", "2"], ["--resume", "states"]])
@@ -72,7 +74,13 @@ def test_two_models_on_the_same_rows(folder: Path, capsys: pytest.CaptureFixture
     arguments = ["a.parquet", "--against", "b.csv", "--probs", "p_", "--target", "y", "--id", "id"]
     out = printed(capsys, *arguments)
     assert re.search(r"log loss, nats +0\.\d+ +\d\.\d+ +-0\.\d+ +\[-0\.\d+, -0\.\d+\] +> 0\.999", out)
-    held = json.loads(printed(capsys, *arguments, "--json"))["comparison"]["log_loss_nats"]
+    assert re.search(r"^ +a\.parquet +b\.csv +difference", out, re.MULTILINE)
+    assert re.search(r"^In log loss a\.parquet is better, by 0\.\d{4} nats \[0\.\d{4}, 0\.\d{4}\]\.$", out, re.MULTILINE)
+    record = json.loads(printed(capsys, *arguments, "--json"))
+    assert record["comparison"]["names"] == ["a.parquet", "b.csv"]
+    other = json.loads(printed(capsys, "b.csv", *arguments[3:], "--json"))
+    assert record["against"] == {name: other[name] for name in record["against"]}
+    held = record["comparison"]["log_loss_nats"]
     assert held["first"] == pytest.approx(ROWS.nats.mean(), rel=1e-12)
     assert held["difference"]["value"] == pytest.approx(held["first"] - held["second"], rel=1e-12)
 
@@ -146,5 +154,40 @@ def test_a_partial_result_says_so(folder: Path, capsys: pytest.CaptureFixture[st
     assert run(["evaluate", *arguments]) == 2
     capsys.readouterr()
     out = printed(capsys, *arguments, "--allow-partial")
-    assert "Partial: 1 units of work are missing, bad.parquet, rows 0 to 599 among them." in out
+    assert "Partial: 1 unit of work is missing, bad.parquet, rows 0 to 599 among them." in out
     assert json.loads(printed(capsys, *arguments, "--allow-partial", "--json"))["missing"] == ["bad.parquet, rows 0 to 599"]
+
+
+def test_models_of_long_names_are_called_a_and_b_over_columns(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    (folder / "b.csv").rename("a-name-of-many-letters.csv")
+    out = printed(capsys, "a.parquet", "--against", "a-name-of-many-letters.csv", "--probs", "p_", "--target", "y")
+    assert "A: a.parquet; B: a-name-of-many-letters.csv. Difference: A less B; P(better): that A is better.\n" in out
+    assert "In log loss a.parquet is better" in out
+
+
+@pytest.mark.parametrize("width", [60, 80])
+def test_names_stay_and_no_number_is_cut_where_it_is_narrow(
+    folder: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch, width: int
+) -> None:
+    monkeypatch.setenv("COLUMNS", str(width))
+    arguments = ["a.parquet", "--against", "b.csv", "--probs", "p_", "--target", "y", "--weights", "w", "--by", "g"]
+    out = printed(capsys, *arguments)
+    assert "…" not in out
+    for row in xent.evaluate("a.parquet", "y", kind="probs", columns="p_", weight="w").by_class:
+        assert re.search(rf"^{row.name} +{row.weight:,.6g} +{row.log_loss_nats:.4f} ", out, re.MULTILINE)
+    tables = [line for line in out.splitlines() if line.startswith("─")]
+    assert max(map(len, tables)) <= width
+
+
+def test_a_language_model_is_judged_without_classes(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    pa_parquet.write_table(pa.table({"lp": -ROWS.nats, "n": ROWS.size, "g": ROWS.group}), "lm.parquet")
+    out = printed(capsys, "lm.parquet", "--target-log-probs", "lp", "--bytes", "n", "--by", "g")
+    here = np.array(ROWS.group) == "b"
+    bits = ROWS.nats[here].sum() / np.log(2) / ROWS.size[here].sum()
+    assert re.search(rf"^b +\d+ .* {bits:.4f}$", out, re.MULTILINE)
+    assert not re.search("accuracy|class|predicted|labels", out)
+
+
+def test_one_row_is_one_row(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    pa_parquet.write_table(table().slice(0, 1), "one.parquet")
+    assert printed(capsys, "one.parquet", "--probs", "p_", "--target", "y").startswith("one.parquet: 1 row, 3 classes, probs\n")

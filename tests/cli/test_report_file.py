@@ -2,6 +2,7 @@
 
 import json
 import os
+import re
 import sys
 from pathlib import Path
 from subprocess import run
@@ -31,14 +32,16 @@ def test_out_writes_one_file_and_says_where(tmp_path, xent_command, table):
     text = (tmp_path / "deep" / "er" / "report.html").read_text(encoding="utf-8")
     assert text.startswith("<!doctype html>")
     assert "<bdi>p.csv</bdi>" in text
+    assert re.search(r"<dt>judged</dt><dd><bdi>\d{4}-\d\d-\d\d \d\d:\d\d ", text)
     assert [path.name for path in (tmp_path / "deep" / "er").iterdir()] == ["report.html"]
 
 
 def test_json_on_stdout_stays_json(tmp_path, xent_command, table):
     done = xent_command(*COMMAND, "--json", "--against", "p.csv", "--out", "report.html")
-    assert json.loads(done.stdout)["evaluation"]["rows"] == 30
+    assert json.loads(done.stdout)["rows"] == 30
     assert done.stderr == "Wrote report.html\n"
-    assert "Beside <bdi>p.csv</bdi>" in (tmp_path / "report.html").read_text(encoding="utf-8")
+    text = (tmp_path / "report.html").read_text(encoding="utf-8")
+    assert "<bdi>p.csv (1)</bdi> beside <bdi>p.csv (2)</bdi>" in text
 
 
 @pytest.mark.parametrize(

@@ -204,6 +204,8 @@ def test_groups(rows: Rows, weighted: Evaluation) -> None:
         average = mean(nats, w)
         assert row.log_loss_nats.value == pytest.approx(average, rel=1e-13)
         assert row.accuracy == pytest.approx(mean(right[here], w), **EXACT)
+        bits = math.fsum(w * nats) / math.log(2.0) / math.fsum(w * rows.size[here])
+        assert row.bits_per_byte == pytest.approx(bits, rel=1e-13)
         half = stats.norm.ppf(0.975) * math.sqrt(((w * (nats - average)) ** 2).sum()) / w.sum()
         assert row.log_loss_nats.high == pytest.approx(average + half, rel=1e-11)
     assert [row.name for row in weighted.by_group] == ["a", "b", "c"]
@@ -358,3 +360,24 @@ def test_the_summary_is_short_in_print_and_in_a_line(rows: Rows, plain: Evaluati
     assert repr(plain) == f"<Evaluation of 1,000 rows: log loss {rows.nats.mean():.6g} nats>"
     assert f"{rows.nats.mean():.4f}" in str(plain)
     assert len(str(plain)) < 2000
+
+
+def test_groups_have_bits_per_byte_where_bytes_are_known_and_infinite_ones_where_a_loss_is() -> None:
+    unsized = Totals(Spec("target-log-probs", by="g"))
+    unsized.update(Batch(np.array([-1.0]), np.array([0]), group=["a"]))
+    assert evaluation(unsized).by_group[0].bits_per_byte is None
+    state = Totals(Spec("target-log-probs", sized=True, by="g"))
+    state.update(Batch(np.array([-1.0, -np.inf]), np.array([0, 0]), size=np.array([2.0, 1.0]), group=["a", "b"]))
+    again = Totals.from_bytes(state.to_bytes())
+    again.merge(Totals(state.spec))
+    assert [row.bits_per_byte for row in evaluation(again).by_group] == [0.5 / math.log(2.0), math.inf]
+
+
+def test_no_rows_give_no_numbers_and_one_row_no_interval() -> None:
+    none = xent.evaluate(np.array([[0.5, 0.5]]), np.array([-1]), kind="probs")
+    assert math.isnan(none.log_loss_nats.value)
+    assert [math.isnan(row.predicted_share) for row in none.by_class] == [True, True]
+    one = xent.evaluate(np.array([[0.3, 0.7]]), np.array([1]), kind="probs")
+    assert one.calibration is not None
+    assert one.calibration.equal_width.value == pytest.approx(0.3)
+    assert one.calibration.equal_width.low is None

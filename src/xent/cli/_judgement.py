@@ -1,23 +1,25 @@
 """What `xent evaluate` shows: a line of progress while reading, and the result."""
 
-import json
 import time
-from collections.abc import Callable, Generator, Iterator, Sequence
+from collections.abc import Callable, Generator, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 
-from rich.box import SIMPLE_HEAD
 from rich.console import Console
 from rich.progress import BarColumn, Progress, ProgressColumn, Task, TextColumn, TimeRemainingColumn
-from rich.table import Table
 from rich.text import Text
 
+from xent.cli._sheet import sheet
 from xent.cli._terminal import PipeConsole
-from xent.evaluate import Comparison, Difference, Evaluation
+from xent.evaluate import Comparison, Estimate, Evaluation
+from xent.evaluate._numerals import amount, column, number, percent, plural, probability
 from xent.evaluate._shown import shown
-from xent.evaluate._words import headline, interval, meaning, number, percent
+from xent.evaluate._verdict import measures, short_names, verdict
+from xent.evaluate._words import counted_in, headline, left_out, meaning, worst_classes, worst_groups
 
 MOST_CLASSES, MOST_ROWS, MOST_GROUPS = 10, 5, 20
+MOST_LETTERS = 12
+"""Letters of a model's name that fit over a column; longer ones are called A and B there."""
 EVERY_S = 10.0
 """Seconds between two lines of progress where there is no terminal."""
 
@@ -61,15 +63,9 @@ def _log(console: Console) -> Watch:
     return watch
 
 
-def print_json(result: Evaluation, comparison: Comparison | None) -> None:
+def print_json(result: Evaluation, comparison: Comparison | None, other: Evaluation | None, sources: Sequence[str]) -> None:
     """Everything, for programs."""
-    text = (
-        result.to_json()
-        if comparison is None
-        else json.dumps(
-            {"evaluation": json.loads(result.to_json()), "comparison": comparison.as_dict()}, indent=2, ensure_ascii=False
-        )
-    )
+    text = result.to_json(comparison, other, sources=sources)
     PipeConsole(highlight=False).print(text, soft_wrap=True, markup=False, highlight=False)
 
 
@@ -81,118 +77,104 @@ def print_written(report: Path, *, aside: bool) -> None:
 def print_evaluation(result: Evaluation, comparison: Comparison | None, sources: Sequence[str]) -> None:
     """The result on stdout: numbers with intervals, what they mean, and where the loss comes from."""
     console = PipeConsole(highlight=False)
-    console.print(_heading(result, sources), soft_wrap=True, markup=False)
+    width = console.width
+    _print(console, [_heading(result, sources)])
     if result.missing:
-        line = f"Partial: {len(result.missing)} units of work are missing, {shown(result.missing[0])} among them."
-        console.print(line, soft_wrap=True, markup=False)
-    console.print(_numbers(result))
-    for line in meaning(result):
-        console.print(line, soft_wrap=True, markup=False)
-    for table in _details(result):
-        console.print()
-        console.print(table)
+        units = plural(len(result.missing), "unit") + (
+            " of work is missing" if len(result.missing) == 1 else " of work are missing"
+        )
+        _print(console, [f"Partial: {units}, {shown(result.missing[0])} among them."])
+    _print(console, sheet(width, ("", "value", "95 % interval", "unit"), list(headline(result)), spare=("unit",)))
+    _print(console, meaning(result))
+    for lines in _details(result, width):
+        _print(console, ["", *lines])
     if comparison is not None:
-        console.print()
-        console.print(_compared(comparison))
+        _print(console, ["", *_compared(comparison, width)])
+
+
+def _print(console: Console, lines: Iterable[str | Text]) -> None:
+    """Lines as they are, however long."""
+    for line in lines:
+        console.print(line, soft_wrap=True, markup=False)
 
 
 def _heading(result: Evaluation, sources: Sequence[str]) -> str:
     """What was judged."""
-    left = [(result.ignored, "without a label"), (result.unfit, "unfit")]
-    out = "".join(f", {count:,} {why} left out" for count, why in left if count)
-    classes = f", {len(result.classes)} classes" if result.classes else ""
+    out = "".join(f", {count:,} {why} left out" for count, why in left_out(result))
+    classes = f", {plural(len(result.classes), 'class')}" if result.classes else ""
     more = f" and {len(sources) - 1} more" if len(sources) > 1 else ""
-    return f"{shown(sources[0])}{more}: {result.counted:,} rows{classes}, {result.kind}{out}"
+    return f"{shown(sources[0])}{more}: {plural(result.counted, 'row')}{classes}, {result.kind}{out}"
 
 
-def _numbers(result: Evaluation) -> Table:
-    """The headline: each number with its interval and unit."""
-    table = _table("", "value", "95 % interval", "unit")
-    for name, estimate, unit in headline(result):
-        table.add_row(name, number(estimate.value), interval(estimate), unit)
-    return table
-
-
-def _details(result: Evaluation) -> Iterator[Table]:
+def _details(result: Evaluation, width: int) -> Iterator[list[Text]]:
     """Classes, groups, rows."""
     if result.by_class:
-        yield _classes(result)
+        yield _classes(result, width)
     if result.by_group:
-        yield _groups(result)
+        yield _groups(result, width)
     if result.surprising:
-        yield _rows(result)
+        yield _rows(result, width)
 
 
-def _classes(result: Evaluation) -> Table:
+def _classes(result: Evaluation, width: int) -> list[Text]:
     """The classes that carry most of the loss."""
-    table = _table("class", _counted(result), "log loss", "share", "recall", "precision", "mean p", "freq.")
-    ordered = sorted(result.by_class, key=lambda row: -row.share_of_loss if row.share_of_loss == row.share_of_loss else 0.0)
-    for row in ordered[:MOST_CLASSES]:
+    headings = ("class", counted_in(result), "log loss", "share", "recall", "precision", "mean p", "freq.")
+    ordered = worst_classes(result)
+    losses = column([Estimate(row.log_loss_nats) for row in ordered])
+    rows: list[list[str]] = []
+    for row, (nats, _) in list(zip(ordered, losses, strict=True))[:MOST_CLASSES]:
         shares = (row.share_of_loss, row.recall, row.precision, row.predicted_share, row.actual_share)
-        table.add_row(_name(row.name), f"{row.weight:,.6g}", number(row.log_loss_nats), *map(percent, shares))
-    if len(ordered) > MOST_CLASSES:
-        table.caption = f"{MOST_CLASSES} of {len(ordered)} classes, those with most of the loss first"
-    return table
+        rows.append([shown(row.name), amount(row.weight), nats, *map(percent, shares)])
+    lines = sheet(width, headings, rows, spare=("freq.", "mean p", "precision", "share"))
+    return [*lines, *_some(MOST_CLASSES, len(ordered), "classes, those with most of the loss first")]
 
 
-def _counted(result: Evaluation) -> str:
-    """What a table counts: rows, or their weight."""
-    return "rows" if result.weight == result.counted else "weight"
-
-
-def _groups(result: Evaluation) -> Table:
-    """Each value of the column to judge by."""
-    known = ["accuracy"] if result.classes else []
-    table = _table(_name(result.group_column or ""), _counted(result), "log loss", "95 % interval", *known)
-    for row in result.by_group[:MOST_GROUPS]:
-        accuracy = [] if row.accuracy is None else [percent(row.accuracy)]
-        loss = row.log_loss_nats
-        table.add_row(_name(row.name), f"{row.weight:,.6g}", number(loss.value), interval(loss), *accuracy)
-    if len(result.by_group) > MOST_GROUPS:
-        table.caption = f"{MOST_GROUPS} of {len(result.by_group)} values"
-    return table
-
-
-def _rows(result: Evaluation) -> Table:
-    """The most surprising rows."""
-    known = ["true class", "predicted", "with p"] if result.classes else []
-    table = _table("most surprising rows", "log loss", *known)
-    for row in result.surprising[:MOST_ROWS]:
-        name = row.id or f"row {row.row}" + (f" of file {row.source + 1}" if row.source else "")
-        cells: list[str | Text] = []
-        if known:
-            cells = [_name(result.classes[row.target]), _name(result.classes[row.predicted]), f"{row.confidence:.4f}"]
-        table.add_row(_name(name), number(row.nats), *cells)
-    return table
-
-
-def _compared(comparison: Comparison) -> Table:
-    """The first model beside the second."""
-    table = _table("", "first", "second", "first − second", "95 % interval", "P(first better)")
-    lines: list[tuple[str, Difference | None]] = [
-        ("log loss, nats", comparison.log_loss_nats),
-        ("Brier score", comparison.brier),
-        ("accuracy", comparison.accuracy),
+def _groups(result: Evaluation, width: int) -> list[Text]:
+    """Each value of the column to judge by, the worst first."""
+    known = {"accuracy": bool(result.classes), "bits/byte": result.bits_per_byte is not None}
+    headings = [
+        shown(result.group_column or ""),
+        counted_in(result),
+        "log loss",
+        "95 % interval",
+        *(k for k in known if known[k]),
     ]
-    for name, line in lines:
-        if line is not None:
-            values = (number(line.first), number(line.second), number(line.difference.value))
-            table.add_row(name, *values, interval(line.difference), _probability(line.better))
-    return table
+    ordered = worst_groups(result)
+    losses = column([row.log_loss_nats for row in ordered])
+    rows: list[list[str]] = []
+    for row, (nats, span) in list(zip(ordered, losses, strict=True))[:MOST_GROUPS]:
+        accuracy = [] if row.accuracy is None else [percent(row.accuracy)]
+        size = [] if row.bits_per_byte is None else [number(row.bits_per_byte)]
+        rows.append([shown(row.name), amount(row.weight), nats, span, *accuracy, *size])
+    lines = sheet(width, headings, rows, spare=("95 % interval", "accuracy"))
+    return [*lines, *_some(MOST_GROUPS, len(ordered), "values, those of greatest loss first")]
 
 
-def _probability(share: float) -> str:
-    """Three digits of a share of 1000 replicates, which can show no more."""
-    return "> 0.999" if share > 0.9995 else "< 0.001" if share < 0.0005 else f"{share:.3f}"
+def _some(most: int, count: int, what: str) -> list[Text]:
+    """What a table leaves out."""
+    return [Text(f"{most} of {count:,} {what}", style="dim")] if count > most else []
 
 
-def _name(text: str) -> Text:
-    """A name that comes from data: no markup, no control characters."""
-    return Text(shown(text))
+def _rows(result: Evaluation, width: int) -> list[Text]:
+    """The most surprising rows."""
+    headings = ["most surprising rows", "log loss", *(["true class", "predicted", "with p"] if result.classes else [])]
+    rows: list[list[str]] = []
+    losses = column([Estimate(row.nats) for row in result.surprising[:MOST_ROWS]])
+    for row, (nats, _) in zip(result.surprising, losses, strict=False):
+        name = row.id or f"row {row.row}" + (f" of file {row.source + 1}" if row.source else "")
+        known = result.classes and [result.classes[row.target], result.classes[row.predicted], f"{row.confidence:.4f}"]
+        rows.append([shown(name), nats, *map(shown, known)])
+    return sheet(width, headings, rows, spare=("with p",))
 
 
-def _table(*headings: str | Text) -> Table:
-    table = Table(box=SIMPLE_HEAD, padding=(0, 1, 0, 0), show_edge=False)
-    for place, heading in enumerate(headings):
-        table.add_column(heading, justify="right" if place else "left", no_wrap=bool(place), overflow="fold")
-    return table
+def _compared(comparison: Comparison, width: int) -> list[Text]:
+    """The first model beside the second, and which is better."""
+    names = short_names(comparison.names)
+    short = names if max(map(len, names)) <= MOST_LETTERS else ("A", "B")
+    headings = ("", *short, "difference", "95 % interval", "P(better)")
+    rows = [[one.name, *one.means(), *one.written(one.of.difference), probability(one.of.better)] for one in measures(comparison)]
+    beside = (
+        " beside ".join(map(shown, comparison.names)) if short == names else "A: {}; B: {}".format(*map(shown, comparison.names))
+    )
+    title = f"{beside}. Difference: {short[0]} less {short[1]}; P(better): that {short[0]} is better."
+    return [Text(title), *sheet(width, headings, rows, spare=(headings[-1], *short)), *map(Text, verdict(comparison))]

@@ -1,12 +1,12 @@
 """The report of `xent evaluate` as a file: whole under its name, or what was there before."""
 
 from collections.abc import Sequence
+from datetime import datetime
 from pathlib import Path
 
 from xent._errors import ArgumentError
 from xent.cli._staging import Staging
 from xent.evaluate import Comparison, Evaluation
-from xent.evaluate._files import found_files
 
 SUFFIXES = {".html", ".htm"}
 
@@ -26,9 +26,9 @@ def check_report(text: str) -> Path:
     return path
 
 
-def write_report(path: Path, result: Evaluation, comparison: Comparison | None, sources: Sequence[Sequence[str]]) -> None:
-    """Write the report of files, the second model's last if there are two."""
-    against = sources[1][0] if len(sources) > 1 else ""
-    text = result.to_html(comparison, sources=found_files(sources[0]), against=against)
+def write_report(path: Path, result: Evaluation, comparison: Comparison | None, sources: Sequence[str]) -> None:
+    """Write the report of these files, as of now."""
+    date = datetime.now().astimezone().strftime("%Y-%m-%d %H:%M %Z")
+    text = result.to_html(comparison, sources=sources, date=date)
     with Staging(path.parent, [path.name]) as staging:
         staging.path(path.name).write_text(text, encoding="utf-8")

@@ -62,6 +62,7 @@ def evaluate(
     from xent.cli._judgement import print_evaluation, print_json, print_written, reading_rows
     from xent.cli._report import check_report, write_report
     from xent.evaluate import Choices, Columns, Comparison, Engine, evaluate_files, evaluation
+    from xent.evaluate._files import found_files
 
     kinds: dict[Kind, str | None] = {"probs": probs, "logits": logits, "log-probs": log_probs}
     kinds["target-log-probs"] = target_log_probs
@@ -80,12 +81,14 @@ def evaluate(
             evaluate_files(paths, columns, watch, engine=engines[n], choices=choices, skip_unfit=skip_unfit)
             for n, paths in enumerate(sources)
         ]
-    comparison = Comparison.of(*totals) if against is not None else None
-    result = evaluation(totals[0])
+    called = predictions[0] + (f" and {len(predictions) - 1} more" if len(predictions) > 1 else "")
+    comparison = Comparison.of(*totals, names=(called, against)) if against is not None else None
+    result, files = evaluation(totals[0]), found_files(predictions)
     if report is not None:
-        write_report(report, result, comparison, sources)
+        write_report(report, result, comparison, files)
     if json:
-        print_json(result, comparison)
+        other = evaluation(totals[1]) if against is not None else None
+        print_json(result, comparison, other, files)
     else:
         print_evaluation(result, comparison, predictions)
     if report is not None:

@@ -55,9 +55,10 @@ def calibration_errors(totals: Totals, means: Means) -> CalibrationErrors:
     wide = cells.pooled(bin_of_cell(n_bins), n_bins)
     drawn = [means.bootstrap.sums(_by_bucket(totals, name)) for name in ("weight", "confidence", "hits")]
     classes = _class_sums(totals)
+    several = np.count_nonzero(means.sums("weight")) > 1
     edges = np.linspace(0.0, 1.0, n_bins + 1)
     return CalibrationErrors(
-        equal_width=_error(wide.error(), *drawn),
+        equal_width=_error(wide.error(), *drawn) if several else Estimate(wide.error()),
         equal_mass=cells.pooled(cells.equal_mass(n_bins), n_bins).error(),
         smooth=smooth_error(cells),
         classwise=None if classes is None else _classwise(classes),

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import replace
 from typing import Any
@@ -107,7 +108,7 @@ def evaluate(
     return evaluation(totals)
 
 
-def compare(first: Any, second: Any, target: Any = None, **options: Any) -> Comparison:
+def compare(first: Any, second: Any, target: Any = None, *, names: tuple[str, str] | None = None, **options: Any) -> Comparison:
     """Which of two models is better on the same rows, by how much, and how sure that is.
 
     The mean of the first less that of the second, with both drawn again together.
@@ -116,10 +117,12 @@ def compare(first: Any, second: Any, target: Any = None, **options: Any) -> Comp
         first: predictions of one model, as `evaluate` takes them.
         second: those of the other, for the same rows.
         target: as `evaluate`, for both.
+        names: what the models are called; by default their files, or "first" and "second".
         options: any other argument of `evaluate`, for both.
 
     Returns:
-        A `Comparison` of log loss in nats, Brier score and accuracy.
+        A `Comparison` of log loss in nats, as it is and after one temperature each, of Brier score and accuracy; ``print`` says
+        which model is better.
 
     Raises:
         ArgumentError: the models were given other rows, targets, weights or classes.
@@ -135,7 +138,14 @@ def compare(first: Any, second: Any, target: Any = None, **options: Any) -> Comp
     References:
         Efron and Tibshirani, "An Introduction to the Bootstrap", 1993.
     """
-    return Comparison.of(*(_judged(predictions, target, **options) for predictions in (first, second)))
+    called = names or (_called(first, "first"), _called(second, "second"))
+    one, other = (_judged(predictions, target, **options) for predictions in (first, second))
+    return Comparison.of(one, other, names=called)
+
+
+def _called(predictions: Any, otherwise: str) -> str:
+    """The file, if it is one."""
+    return os.fspath(predictions) if isinstance(predictions, str | os.PathLike) else otherwise
 
 
 def _judged(

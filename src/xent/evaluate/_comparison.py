@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from dataclasses import asdict, dataclass
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 import numpy.typing as npt
@@ -13,6 +13,7 @@ from xent._errors import ArgumentError
 from xent.evaluate._hashing import BUCKETS
 from xent.evaluate._intervals import Bootstrap, Estimate, around
 from xent.evaluate._plain import plain
+from xent.evaluate._refinement import fit
 from xent.evaluate.totals import Totals
 
 Floats = npt.NDArray[np.float64]
@@ -26,35 +27,47 @@ class Difference:
     second: float
     difference: Estimate
     better: float
-    """The share of replicates in which the first model is better."""
+    """The share of replicates in which the first model is better; 0 or 1 where one loss is infinite, NaN where both are."""
 
 
 @dataclass(frozen=True, slots=True)
 class Comparison:
     """Differences between two models, the first less the second."""
 
+    names: tuple[str, str]
+    """What the first model is called, and the second."""
     log_loss_nats: Difference
+    log_loss_after_temperature_nats: Difference | None
+    """What stays of each log loss after one temperature of its own, judged out of fold; None where none can be fitted."""
     brier: Difference | None
     accuracy: Difference | None
+
+    def __str__(self) -> str:
+        """A sentence for each measure: which model is better, by how much, or that these rows do not tell."""
+        from xent.evaluate._verdict import verdict
+
+        return "\n".join(verdict(self))
 
     def as_dict(self) -> dict[str, Any]:
         """Everything in dicts, strings and numbers that JSON can hold."""
         return plain(asdict(self))
 
     @classmethod
-    def of(cls, first: Totals, second: Totals) -> Comparison:
+    def of(cls, first: Totals, second: Totals, *, names: tuple[str, str] = ("first", "second")) -> Comparison:
         """Compare the states of two models that saw the same rows.
 
         Raises:
             ArgumentError: they saw different rows, or different targets of them.
         """
         _check_same_rows(first, second)
-        draws = Bootstrap()
+        pair = _Pair(first, second)
         classes = bool(first.spec.n_classes and second.spec.n_classes)
         return cls(
-            log_loss_nats=_difference(draws, first, second, "nats", less_is_better=True),
-            brier=_difference(draws, first, second, "brier", less_is_better=True) if classes else None,
-            accuracy=_difference(draws, first, second, "bin_hits", less_is_better=False) if classes else None,
+            names=names,
+            log_loss_nats=pair.difference("nats", less_is_better=True),
+            log_loss_after_temperature_nats=pair.after_temperature(),
+            brier=pair.difference("brier", less_is_better=True) if classes else None,
+            accuracy=pair.difference("bin_hits", less_is_better=False) if classes else None,
         )
 
 
@@ -74,19 +87,51 @@ def _check_same_rows(first: Totals, second: Totals) -> None:
     raise ArgumentError("models are compared on the same rows", found, remedy)
 
 
-def _difference(draws: Bootstrap, first: Totals, second: Totals, name: str, *, less_is_better: bool) -> Difference:
-    (one, one_drawn), (other, other_drawn) = (_mean(draws, totals, name) for totals in (first, second))
-    gap = one_drawn - other_drawn
-    wins = gap < 0.0 if less_is_better else gap > 0.0
-    better = float(np.mean(np.where(gap == 0.0, 0.5, wins))) if np.isfinite(gap).all() else math.nan
-    return Difference(one, other, around(one - other, gap), better)
-
-
-def _mean(draws: Bootstrap, totals: Totals, name: str) -> tuple[float, Floats]:
+class _Mean(NamedTuple):
     """A mean over rows, and its replicates."""
-    above = totals.sums[f"bucket_{name}"].floats().reshape(BUCKETS, -1).sum(axis=1)
-    below = totals.sums["bucket_weight"].floats()
-    if name == "nats" and totals.sums["infinite_weight"].total():
-        return math.inf, np.full(1, math.inf)
-    with np.errstate(divide="ignore", invalid="ignore"):
-        return float(above.sum() / below.sum()), draws.sums(above) / draws.sums(below)
+
+    value: float
+    drawn: Floats
+
+    def less(self, gain: float, drawn: Floats) -> _Mean:
+        """Without what is gained, if anything is."""
+        return _Mean(self.value - gain, self.drawn - drawn) if gain > 0.0 else self
+
+
+class _Pair:
+    """Two states of the same rows, drawn again alike."""
+
+    def __init__(self, first: Totals, second: Totals) -> None:
+        self.totals, self.draws = (first, second), Bootstrap()
+
+    def difference(self, name: str, *, less_is_better: bool) -> Difference:
+        """Of the means of one quantity."""
+        one, other = (self._mean(totals, name) for totals in self.totals)
+        return self._gap(one, other, less_is_better=less_is_better)
+
+    def after_temperature(self) -> Difference | None:
+        """Of the log losses, each less what a temperature of its own removes."""
+        fits = [None if totals.sample is None else fit(totals.sample) for totals in self.totals]
+        held = [(totals, found) for totals, found in zip(self.totals, fits, strict=True) if found is not None]
+        if len(held) < 2:
+            return None
+        one, other = (self._mean(totals, "nats").less(found.gain, found.replicates(self.draws)) for totals, found in held)
+        return self._gap(one, other, less_is_better=True)
+
+    def _mean(self, totals: Totals, name: str) -> _Mean:
+        above = totals.sums[f"bucket_{name}"].floats().reshape(BUCKETS, -1).sum(axis=1)
+        below = totals.sums["bucket_weight"].floats()
+        if name == "nats" and totals.sums["infinite_weight"].total():
+            return _Mean(math.inf, np.full(1, math.inf))
+        with np.errstate(divide="ignore", invalid="ignore"):
+            return _Mean(float(above.sum() / below.sum()), self.draws.sums(above) / self.draws.sums(below))
+
+    def _gap(self, one: _Mean, other: _Mean, *, less_is_better: bool) -> Difference:
+        with np.errstate(invalid="ignore"):
+            gap = one.drawn - other.drawn
+        known = gap[~np.isnan(gap)]
+        wins = known < 0.0 if less_is_better else known > 0.0
+        better = float(np.mean(np.where(known == 0.0, 0.5, wins))) if known.size else math.nan
+        several = np.count_nonzero(self.totals[0].sums["bucket_weight"].floats()) > 1
+        value = one.value - other.value
+        return Difference(one.value, other.value, around(value, gap) if several else Estimate(value), better)

@@ -123,6 +123,8 @@ class Counting:
         if self.spec.n_classes:
             jobs["group_brier"] = (self._take(self.rows.brier), self.group, None)
             jobs["group_hits"] = (None, self.group, self._take(self.rows.rank) == 0)
+        if self.batch.size is not None:
+            jobs["group_size"] = (self._take(self.batch.size), self.group, None)
         return jobs
 
     def _weighed(self, values: Floats | None) -> Floats | None:

@@ -18,6 +18,8 @@ if TYPE_CHECKING:
 
 # Okabe and Ito's colours, told apart with any colour vision.
 BLUE, ORANGE, GREY, DARK = "#0072B2", "#D55E00", "#b3bac3", "#555555"
+LEAST_DECIMAL, SHORT_NAME = 1e-4, 2
+"""An axis from less than this has powers of ten; names of so many letters stand upright under a cell."""
 PARTS = {"refinement": BLUE, "calibration": ORANGE, "log loss": BLUE, "guess": GREY}
 STEPS = {"lowers it": BLUE, "raises the score": ORANGE, "score": GREY}
 
@@ -52,7 +54,7 @@ def losses(result: Evaluation) -> Figure:
     for name, colour in (("rows", BLUE), ("loss", ORANGE)):
         axes.bar(lows, [row[name] for row in bins], widths, align="edge", color=colour, alpha=0.6, label=f"of the {name}")
     axes.set(xlabel="loss of a row (nats)", ylabel="share")
-    _logarithmic(axes, (1.0,))
+    _logarithmic(axes, (1.0,), powers=lows[0] < LEAST_DECIMAL)
     axes.legend(frameon=False)
     return figure
 
@@ -70,11 +72,12 @@ def confusion(result: Evaluation) -> Figure:
     figure, (axes,) = _figure(1, figsize=(side + 0.6, side))
     image = axes.imshow(shares, cmap="Blues", vmin=0.0, vmax=1.0)
     ticks = np.arange(len(names))
-    axes.set_xticks(ticks, names, rotation=45, ha="right")
+    short = max(map(len, names)) <= SHORT_NAME
+    axes.set_xticks(ticks, names, rotation=0 if short else 45, ha="center" if short else "right")
     axes.set_yticks(ticks, names)
     axes.set(xlabel="predicted", ylabel="true class")
     axes.grid(visible=False)
-    figure.colorbar(image, ax=axes, label="share of the true class", shrink=0.8)
+    figure.colorbar(image, ax=axes, label="share of the rows of the true class", shrink=0.8)
     return figure
 
 
@@ -134,13 +137,13 @@ def _bars(axes: Axes, parts: list[data.Part], colours: dict[str, str]) -> None:
         axes.legend(frameon=False, fontsize="small")
 
 
-def _logarithmic(axes: Axes, digits: tuple[float, ...]) -> None:
-    """A logarithmic x axis with plain numbers at these multiples of the powers of ten."""
-    from matplotlib.ticker import FormatStrFormatter, LogLocator, NullFormatter
+def _logarithmic(axes: Axes, digits: tuple[float, ...], *, powers: bool = False) -> None:
+    """A logarithmic x axis with labels at these multiples of the powers of ten: plain numbers, or all as powers."""
+    from matplotlib.ticker import FormatStrFormatter, LogFormatterMathtext, LogLocator, NullFormatter
 
     axes.set_xscale("log")
     axes.xaxis.set_major_locator(LogLocator(subs=digits))
-    axes.xaxis.set_major_formatter(FormatStrFormatter("%g"))
+    axes.xaxis.set_major_formatter(LogFormatterMathtext() if powers else FormatStrFormatter("%g"))
     axes.xaxis.set_minor_formatter(NullFormatter())
 
 

@@ -42,19 +42,49 @@ class Refinement:
     """Temperature and mean loss in nats on the sample, without folds."""
 
 
-def refinement(sample: Rows, log_loss_nats: float, bootstrap: Bootstrap, *, complete: bool) -> Refinement | None:
-    """The split of the log loss, from the sample; None where fewer than 20 rows of it have a finite loss and a weight."""
+@dataclass(frozen=True, slots=True)
+class Fit:
+    """A temperature fitted to all rows of a sample, and what others gain on rows that they were not fitted to."""
+
+    rows: Scored
+    inverse: float
+    gain: float
+    """The mean over rows, in nats; below 0 where fitting costs more than it brings."""
+    gain_by_bucket: Floats
+    """[1024] Σ w·gain."""
+    weight_by_bucket: Floats
+    """[1024] Σ w."""
+    count: int
+
+    def replicates(self, draws: Bootstrap) -> Floats:
+        """The mean gain of rows drawn again."""
+        with np.errstate(divide="ignore", invalid="ignore"):
+            return draws.sums(self.gain_by_bucket) / draws.sums(self.weight_by_bucket)
+
+
+def fit(sample: Rows) -> Fit | None:
+    """A temperature, and what it gains out of fold; None where fewer than 20 rows have a finite loss and a weight."""
     own = np.take_along_axis(sample.columns["values"], sample.columns["target"][:, None], axis=1)[:, 0]
     finite = np.isfinite(sample.columns["nats"]) & np.isfinite(own) & (sample.columns["weight"] > 0.0)
     kept = sample.taken(np.flatnonzero(finite))
     if len(kept) < LEAST_ROWS:
         return None
-    rows = Scored(kept.columns["values"], kept.columns["target"], kept.columns["weight"])
+    weight, key = kept.columns["weight"], kept.columns["key"]
+    rows = Scored(kept.columns["values"], kept.columns["target"], weight)
     inverse = fitted(rows)
-    before, after = rows.nats(1.0), _cross_fitted(rows, folds(kept.columns["key"]), inverse)
-    gain = _mean_gain(kept, before - after, bootstrap)
-    curve = tuple((float(t / inverse), float(_mean(rows, inverse / t))) for t in CURVE)
-    return Refinement(1.0 / inverse, gain, log_loss_nats - max(gain.value, 0.0), len(kept), complete, curve)
+    gain, place = rows.nats(1.0) - _cross_fitted(rows, folds(key), inverse), buckets(key)
+    above, below = (np.bincount(place, terms, BUCKETS).astype(np.float64) for terms in (weight * gain, weight))
+    return Fit(rows, inverse, float(weight @ gain / weight.sum()), above, below, len(kept))
+
+
+def refinement(sample: Rows, log_loss_nats: float, bootstrap: Bootstrap, *, complete: bool) -> Refinement | None:
+    """The split of the log loss, from the sample; None where fewer than 20 rows of it have a finite loss and a weight."""
+    found = fit(sample)
+    if found is None:
+        return None
+    gain = bootstrap.mean(found.gain, found.gain_by_bucket, found.weight_by_bucket)
+    curve = tuple((float(t / found.inverse), float(_mean(found.rows, found.inverse / t))) for t in CURVE)
+    return Refinement(1.0 / found.inverse, gain, log_loss_nats - max(found.gain, 0.0), found.count, complete, curve)
 
 
 def _cross_fitted(rows: Scored, fold: npt.NDArray[np.int64], near: float) -> Floats:
@@ -70,11 +100,3 @@ def _cross_fitted(rows: Scored, fold: npt.NDArray[np.int64], near: float) -> Flo
 
 def _mean(rows: Scored, inverse: float) -> float:
     return float(rows.weight @ rows.nats(inverse) / rows.weight.sum())
-
-
-def _mean_gain(rows: Rows, gain: Floats, bootstrap: Bootstrap) -> Estimate:
-    """The mean gain, with its interval."""
-    weight, place = rows.columns["weight"], buckets(rows.columns["key"])
-    above = np.bincount(place, weight * gain, BUCKETS).astype(np.float64)
-    below = np.bincount(place, weight, BUCKETS).astype(np.float64)
-    return bootstrap.mean(float(weight @ gain / weight.sum()), above, below)

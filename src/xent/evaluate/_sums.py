@@ -37,7 +37,8 @@ def sizes(spec: Spec) -> dict[str, int]:
     }
     binned = {f"classwise_{name}": n * spec.bins for name in ("weight", "probability", "hits")}
     sized = {"bucket_size": BUCKETS}
-    grouped = {f"group_{name}": 0 for name in GROUPED if n or name not in ("brier", "hits")}
+    known = {"brier": n > 0, "hits": n > 0, "size": spec.sized}
+    grouped = {f"group_{name}": 0 for name in GROUPED if known.get(name, True)}
     return {
         **always,
         **(of_classes if n else {}),
@@ -47,8 +48,8 @@ def sizes(spec: Spec) -> dict[str, int]:
     }
 
 
-GROUPED = ("weight", "nats", "infinite", "square_weight", "weighted_square_nats", "square_weight_nats", "brier", "hits")
-"""What is summed for each value of a column: w, w·ℓ, w of infinite rows, w², w²·ℓ², w²·ℓ, w·Brier, w of right rows."""
+GROUPED = ("weight", "nats", "infinite", "square_weight", "weighted_square_nats", "square_weight_nats", "brier", "hits", "size")
+"""What is summed for each value of a column: w, w·ℓ, w of infinite rows, w², w²·ℓ², w²·ℓ, w·Brier, w of right rows, w·bytes."""
 
 
 def group_names(one: tuple[str, ...], other: tuple[str, ...], column: str | None) -> tuple[str, ...]:

@@ -10,7 +10,7 @@ import numpy.typing as npt
 
 from xent.evaluate._exact import UNIT, ratio, rounded
 from xent.evaluate._intervals import NORMAL, Estimate
-from xent.evaluate._numbers import Means
+from xent.evaluate._numbers import LN2, Means
 from xent.evaluate._places import loss_edges
 from xent.evaluate.totals import Totals
 
@@ -59,6 +59,8 @@ class GroupRow:
     log_loss_nats: Estimate
     brier: float | None
     accuracy: float | None
+    bits_per_byte: float | None
+    """``Σ w·ℓ / (ln 2 · Σ w·bytes)``; None where bytes are not known."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -140,7 +142,7 @@ def by_class(totals: Totals) -> tuple[ClassRow, ...]:
 
 def _given(totals: Totals, whole: int) -> list[float]:
     """The mean probability of each class."""
-    if not totals.spec.binned:
+    if not totals.spec.binned or not whole:
         return [math.nan] * totals.spec.n_classes
     shape = (totals.spec.n_classes, totals.spec.bins)
     return [ratio(total, whole) for total in totals.sums["classwise_probability"].folded(shape, axis=1).wholes()]
@@ -164,7 +166,13 @@ def _group(name: str, sums: dict[str, int]) -> GroupRow:
         log_loss_nats=loss,
         brier=ratio(sums["brier"], weight) if of_classes else None,
         accuracy=ratio(sums["hits"], weight) if of_classes else None,
+        bits_per_byte=_bits_per_byte(sums) if "size" in sums else None,
     )
+
+
+def _bits_per_byte(sums: dict[str, int]) -> float:
+    """``Σ w·ℓ / (ln 2 · Σ w·bytes)``; infinite where a row of some weight is."""
+    return math.inf if sums["infinite"] else ratio(sums["nats"], sums["size"]) / LN2
 
 
 def _normal(sums: dict[str, int]) -> Estimate:

@@ -5,45 +5,58 @@ from __future__ import annotations
 import math
 from collections.abc import Iterator
 from html import escape
+from typing import NamedTuple
 
 from xent.evaluate._intervals import Estimate
+from xent.evaluate._numerals import estimated, in_percent, interval, number, plural
 from xent.evaluate._refinement import Refinement
+from xent.evaluate._tables import ClassRow, GroupRow
 from xent.evaluate.result import Evaluation
 
 
-def headline(result: Evaluation) -> Iterator[tuple[str, Estimate, str]]:
-    """Name, number and unit of each line of the summary."""
-    yield "log loss", result.log_loss_nats, "nats"
-    yield "", result.log_loss_bits, "bits"
+class Line(NamedTuple):
+    """A line of the summary, as text."""
+
+    name: str
+    value: str
+    interval: str
+    unit: str
+
+
+def headline(result: Evaluation) -> Iterator[Line]:
+    """The lines of the summary."""
+    yield _line("log loss", result.log_loss_nats, "nats")
+    yield _line("", result.log_loss_bits, "bits")
     if math.isinf(result.log_loss_nats.value):
-        yield "  without infinite rows", Estimate(result.finite_log_loss_nats), "nats"
-    yield "perplexity", result.perplexity, ""
+        yield _line("  without infinite rows", Estimate(result.finite_log_loss_nats), "nats")
+    yield _line("perplexity", result.perplexity)
     if result.bits_per_byte is not None:
-        yield "bits per byte", result.bits_per_byte, "bits"
+        yield _line("bits per byte", result.bits_per_byte, "bits")
     if result.brier is not None:
-        yield "Brier score (0 to 2)", result.brier.score, ""
+        yield _line("Brier score (0 to 2)", result.brier.score)
     if result.accuracy is not None:
-        yield "accuracy", result.accuracy, ""
+        yield Line("accuracy", *in_percent(result.accuracy), "%")
     for k, share in result.top_k.items():
-        yield f"top-{k} accuracy", share, ""
+        yield Line(f"top-{k} accuracy", *in_percent(share), "%")
     if result.calibration is not None:
-        yield "calibration error (ECE)", result.calibration.equal_width, ""
-        yield "  without bins (smooth ECE)", Estimate(result.calibration.smooth), ""
+        yield _line("calibration error (ECE)", result.calibration.equal_width)
+        yield _line("  without bins (smooth ECE)", Estimate(result.calibration.smooth))
     if result.baselines is not None:
-        yield "guess: class frequencies", Estimate(result.baselines.frequencies_nats), "nats"
-        yield f"guess: all alike, ln {len(result.classes)}", Estimate(result.baselines.uniform_nats), "nats"
+        yield _line("guess: class frequencies", Estimate(result.baselines.frequencies_nats), "nats")
+        yield _line(f"guess: all alike, ln {len(result.classes)}", Estimate(result.baselines.uniform_nats), "nats")
 
 
-def _rows(count: int) -> str:
-    """``1 row``, ``2 rows``."""
-    return f"{count:,} row{'' if count == 1 else 's'}"
+def _line(name: str, estimate: Estimate, unit: str = "") -> Line:
+    """A number with its interval."""
+    return Line(name, estimated(estimate), interval(estimate), unit)
 
 
 def meaning(result: Evaluation) -> Iterator[str]:
     """What the numbers say, in words."""
     if math.isinf(result.log_loss_nats.value):
+        what = "the true class" if result.classes else "what came true"
         yield (
-            f"The log loss is infinite: {_rows(result.infinite)} gave the true class a probability of 0. "
+            f"The log loss is infinite: {plural(result.infinite, 'row')} gave {what} a probability of 0. "
             "A model must never be that sure; nothing is clipped here."
         )
     if result.baselines is not None and math.isfinite(result.baselines.skill):
@@ -58,14 +71,15 @@ def meaning(result: Evaluation) -> Iterator[str]:
 
 def _split(split: Refinement) -> Iterator[str]:
     """What a temperature would gain, judged on rows it was not fitted to, and what it cannot."""
-    gain, of = split.calibration_nats, "" if split.complete else f", on a sample of {split.rows:,} rows"
+    gain, of = split.calibration_nats, "" if split.complete else f", on a sample of {plural(split.rows, 'row')}"
     found = f"(T = {split.temperature:.3g}, judged out of fold{of})"
     if gain.low is None or gain.low <= 0.0:
-        change = f"{number(-gain.value)} nats {interval(Estimate(-gain.value, *_turned(gain)))}".rstrip()
+        turned = Estimate(-gain.value, *_turned(gain))
+        change = f"{estimated(turned)} nats {interval(turned)}".rstrip()
         yield f"Calibration: a temperature gains nothing that these rows can show: it changes the log loss by {change} {found}."
         return
     yield (
-        f"Calibration: one temperature would remove {number(gain.value)} nats {interval(gain)} {found}; "
+        f"Calibration: one temperature would remove {estimated(gain)} nats {interval(gain)} {found}; "
         f"{number(split.refinement_nats)} nats stay: what the model cannot tell, and noise of the labels."
     )
     sharp = "too sure of itself: a temperature above 1 softens", "not sure enough: a temperature below 1 sharpens"
@@ -78,28 +92,33 @@ def _turned(estimate: Estimate) -> tuple[float | None, float | None]:
     return (None, None) if estimate.low is None or estimate.high is None else (-estimate.high, -estimate.low)
 
 
-def number(value: float) -> str:
-    """Four decimals; two digits where it is tiny, four where it is large."""
-    if value == 0.0 or 5e-4 <= abs(value) < 1e4:
-        return f"{value + 0.0:.4f}"
-    return f"{value:.2g}" if abs(value) < 1.0 else f"{value:.4g}"
+def left_out(result: Evaluation) -> Iterator[tuple[int, str]]:
+    """Rows that did not count, and why."""
+    yield from ((count, why) for count, why in ((result.ignored, "without a label"), (result.unfit, "unfit")) if count)
 
 
-def interval(estimate: Estimate) -> str:
-    """``[0.1, 0.2]``, or nothing."""
-    if estimate.low is None or estimate.high is None:
-        return ""
-    return f"[{number(estimate.low)}, {number(estimate.high)}]"
+def counted_in(result: Evaluation) -> str:
+    """What a table counts: rows, or their weight."""
+    return "rows" if result.weight == result.counted else "weight"
 
 
-def percent(share: float) -> str:
-    """``12.3 %``; nothing where it is unknown."""
-    return f"{100 * share:.1f} %" if share == share else ""
+def worst_classes(result: Evaluation) -> list[ClassRow]:
+    """The classes, those with most of the loss first."""
+    return sorted(result.by_class, key=lambda row: -_or(row.share_of_loss, 0.0))
+
+
+def worst_groups(result: Evaluation) -> list[GroupRow]:
+    """The groups, those of greatest loss first; without a loss last."""
+    return sorted(result.by_group, key=lambda row: -_or(row.log_loss_nats.value, -math.inf))
+
+
+def _or(value: float, otherwise: float) -> float:
+    return value if value == value else otherwise
 
 
 def summary(result: Evaluation) -> str:
     """The summary as plain text."""
-    lines = [(name, number(one.value), interval(one), unit) for name, one, unit in headline(result)]
+    lines = list(headline(result))
     widths = [max(len(line[n]) for line in lines) for n in range(3)]
     table = [f"{a:<{widths[0]}}  {b:>{widths[1]}}  {c:<{widths[2]}}  {unit}".rstrip() for a, b, c, unit in lines]
     return "\n".join([*table, *meaning(result)])
@@ -107,11 +126,8 @@ def summary(result: Evaluation) -> str:
 
 def summary_html(result: Evaluation) -> str:
     """The summary as a piece of HTML without style or script; every text is escaped."""
-    count = f"{result.counted:,} rows" + (f", {len(result.classes):,} classes" if result.classes else "")
+    count = plural(result.counted, "row") + (f", {plural(len(result.classes), 'class')}" if result.classes else "")
     heads = "".join(f"<th>{escape(head)}</th>" for head in (count, "value", "95 % interval", "unit"))
-    lines = "".join(
-        "<tr>" + "".join(f"<td>{escape(text)}</td>" for text in (name, number(one.value), interval(one), unit)) + "</tr>"
-        for name, one, unit in headline(result)
-    )
+    lines = "".join("<tr>" + "".join(f"<td>{escape(text)}</td>" for text in line) + "</tr>" for line in headline(result))
     words = "".join(f"<li>{escape(line)}</li>" for line in meaning(result))
     return f"<table><thead><tr>{heads}</tr></thead><tbody>{lines}</tbody></table><ul>{words}</ul>"

@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-import json
 import math
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 
@@ -15,7 +14,6 @@ from xent.evaluate._exact import ratio, rounded
 from xent.evaluate._intervals import Estimate
 from xent.evaluate._needed import needed
 from xent.evaluate._numbers import LN2, Means
-from xent.evaluate._plain import plain
 from xent.evaluate._refinement import Refinement, refinement
 from xent.evaluate._tables import Brier, ClassRow, GroupRow, Losses, SurprisingRow, brier, by_class, by_group, losses, surprising
 from xent.evaluate.totals import Totals
@@ -37,6 +35,17 @@ class Baselines:
     """The entropy of the classes, as frequent as they are here."""
     skill: float
     """``1 − log loss / entropy of the classes``; below 0 is worse than naming the frequencies."""
+
+
+class ConfusedRows(NamedTuple):
+    """How many rows of one class were taken for one."""
+
+    target: int
+    """The index of the true class."""
+    predicted: int
+    """The index of the class that leads."""
+    rows: int
+    """Rows, each counted once whatever its weight."""
 
 
 @dataclass(frozen=True, slots=True, repr=False)
@@ -71,8 +80,8 @@ class Evaluation:
     refinement: Refinement | None
     losses: Losses
     by_class: tuple[ClassRow, ...]
-    confusion: tuple[tuple[int, int, int], ...] | None
-    """Target, prediction, rows; None where there are too many kinds of pair."""
+    confusion: tuple[ConfusedRows, ...] | None
+    """The pairs of true and predicted class that occur, in rows whatever their weight; None where there are too many."""
     group_column: str | None
     by_group: tuple[GroupRow, ...]
     surprising: tuple[SurprisingRow, ...]
@@ -93,27 +102,37 @@ class Evaluation:
         """Everything in dicts, lists, strings and numbers."""
         return asdict(self)
 
-    def to_json(self) -> str:
-        """Everything as JSON; what is not finite is written as null, "infinity" or "-infinity"."""
-        return json.dumps(plain(self.as_dict()), indent=2, ensure_ascii=False, allow_nan=False)
+    def to_json(
+        self, comparison: Comparison | None = None, against: Evaluation | None = None, *, sources: Sequence[str] = ()
+    ) -> str:
+        """Everything as JSON, under the keys of docs/evaluate.md; NaN is null, and infinity is "infinity" or "-infinity".
+
+        Args:
+            comparison: of this model, the first, with another.
+            against: the other model's evaluation.
+            sources: the files that were judged, in the order in which rows name them.
+        """
+        from xent.evaluate._record import written
+
+        return written(self, comparison, against, sources=sources)
 
     def to_html(
-        self, comparison: Comparison | None = None, *, sources: Sequence[str] = (), against: str = "", title: str = ""
+        self, comparison: Comparison | None = None, *, sources: Sequence[str] = (), title: str = "", date: str = ""
     ) -> str:
         """The report: one HTML text that holds its pictures and loads nothing.
 
         Args:
             comparison: of this model, the first, with another; shown beside it.
             sources: the files that were judged, in the order in which rows name them.
-            against: what the other model is called.
             title: the heading.
+            date: what the head gives as its date; without it, equal evaluations give equal bytes.
 
         Raises:
             MissingExtraError: altair, vl-convert or Jinja is not installed; holds the line that installs them.
         """
         with needed("a report"):
             from xent.evaluate.report._page import html
-        return html(self, comparison, sources=sources, against=against, title=title)
+        return html(self, comparison, sources=sources, title=title, date=date)
 
     def _repr_html_(self) -> str:
         """The summary, where a notebook shows it."""
@@ -207,8 +226,9 @@ def _baselines(totals: Totals, nats: float) -> Baselines:
     return Baselines(math.log(totals.spec.n_classes), known, skill)
 
 
-def _confusion(totals: Totals) -> tuple[tuple[int, int, int], ...] | None:
+def _confusion(totals: Totals) -> tuple[ConfusedRows, ...] | None:
     if totals.confusion.full:
         return None
     pairs, n = totals.confusion.pairs, totals.spec.n_classes
-    return tuple(zip((pairs // n).tolist(), (pairs % n).tolist(), totals.confusion.counts.tolist(), strict=True))
+    columns = ((pairs // n).tolist(), (pairs % n).tolist(), totals.confusion.counts.tolist())
+    return tuple(ConfusedRows(*row) for row in zip(*columns, strict=True))

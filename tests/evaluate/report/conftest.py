@@ -4,6 +4,7 @@ import numpy as np
 import pyarrow as pa
 import pytest
 
+import xent
 from xent.evaluate import Choices, Columns, Comparison, evaluation
 from xent.evaluate._call import totals_of
 
@@ -47,7 +48,7 @@ def compared():
     """One model, and its comparison with another."""
     values, target = logits(500, 3)
     first, second = (totals_of(x, target, Columns(None, "logits"), choices=CHOICES) for x in (values, 0.3 * values))
-    return evaluation(first), Comparison.of(first, second)
+    return evaluation(first), Comparison.of(first, second, names=("runs/a.parquet", "runs/b<.parquet"))
 
 
 @pytest.fixture(scope="session")
@@ -66,3 +67,49 @@ def words():
     nats = np.random.default_rng(0).gamma(1.2, 2.0, 300)
     sizes = np.full(300, 4.0)
     return evaluation(totals_of(-nats, None, Columns(None, "target-log-probs"), size=sizes, choices=CHOICES))
+
+
+@pytest.fixture(scope="session")
+def words_by_group():
+    """The same for three kinds of text, whose bytes are known."""
+    nats = np.random.default_rng(0).gamma(1.2, 2.0, 300) * np.tile([1.0, 3.0, 2.0], 100)
+    held = pa.table({"lp": -nats, "n": np.full(300, 4.0), "kind": ["a", "b", "c"] * 100})
+    columns = Columns(None, "target-log-probs", "lp", size="n", by="kind")
+    return evaluation(totals_of(held, None, columns, size="n", choices=CHOICES))
+
+
+@pytest.fixture(scope="session")
+def one_row():
+    """A single row."""
+    return xent.evaluate(np.array([[0.3, 0.7]]), np.array([1]), kind="probs")
+
+
+@pytest.fixture(scope="session")
+def one_label():
+    """Rows of one class alone, of two that there are."""
+    return xent.evaluate(np.random.default_rng(0).normal(size=(60, 2)), np.zeros(60, np.int64), kind="logits")
+
+
+@pytest.fixture(scope="session")
+def no_rows():
+    """No row counts."""
+    return xent.evaluate(np.array([[0.3, 0.7]]), np.array([-1]), kind="probs")
+
+
+@pytest.fixture(scope="session")
+def all_infinite():
+    """No loss is finite."""
+    return xent.evaluate(np.array([[0.0, 1.0]] * 30), np.zeros(30, np.int64), kind="probs")
+
+
+@pytest.fixture(scope="session")
+def great():
+    """Losses from nothing to thousands of nats."""
+    values = np.array([[0.0, 5000.0], [0.0, 40.0], [1e-14, 0.0], [40.0, 0.0]] * 10)
+    return xent.evaluate(values, np.zeros(40, np.int64), kind="logits")
+
+
+@pytest.fixture(scope="session")
+def thousand():
+    """A thousand classes."""
+    return evaluation(judged(1500, 1000))

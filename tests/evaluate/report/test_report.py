@@ -6,12 +6,16 @@ import json
 import re
 from html.parser import HTMLParser
 
+import numpy as np
 import pytest
 
 import xent
-from tests.evaluate.report.conftest import HOSTILE
+from tests.evaluate.report.conftest import HOSTILE, logits
 from xent.evaluate._words import meaning
+from xent.evaluate.report import _data
+from xent.evaluate.report._page import _columns
 from xent.evaluate.report._safe import json_text, labels, shown
+from xent.evaluate.report._tables import between, said, signed
 
 VOID = {"meta", "img", "br", "link", "input"}
 
@@ -110,10 +114,10 @@ def test_numbers_are_those_of_the_evaluation(ten, page):
     assert f"log loss {interval.value:.4f} {interval.low:.4f} to {interval.high:.4f} nats per row" in re.sub(
         r" +", " ", page.words
     )
-    assert f"accuracy {100 * ten.accuracy.value:.1f} %" in page.words
+    assert f"accuracy {100 * ten.accuracy.value:.2f} %" in page.words
     assert f"Brier score {ten.brier.score.value:.4f}" in page.words
     for line in meaning(ten):
-        assert line in page.words
+        assert said(line) in page.words
     data = json.loads(page.of("script")[0])["datasets"]
     bins = [row for row in data["bins"] if row["class"] == -1]
     assert [row["came"] for row in bins] == pytest.approx([band.bin.frequency for band in ten.calibration.bins], rel=1e-5)
@@ -127,17 +131,84 @@ def test_numbers_are_those_of_the_evaluation(ten, page):
 
 def test_rows_that_do_not_count_are_counted(infinite):
     words = Page(infinite.to_html()).words
-    assert "5 of 120 rows have no label and were left out." in words
-    assert "1 of 120 rows are no predictions" in words
-    assert "4 rows have infinite loss. Without them it is 1.0986 nats" in words
+    assert "Left out, without a label: 5 of 120 rows." in words
+    assert "Left out, no predictions (NaN, or no distribution): 1 of 120 rows." in words
+    assert "4 rows have infinite loss. The log loss of the others is 1.0986 nats" in words
     assert "The log loss is infinite: 4 rows" in words
 
 
-def test_a_comparison_names_the_other_model(compared):
+def test_a_comparison_names_both_models_and_says_which_is_better(compared):
     result, comparison = compared
-    words = Page(result.to_html(comparison, against="b<.parquet")).words
-    assert "Beside b<.parquet" in words
+    words = re.sub(r" +", " ", Page(result.to_html(comparison)).words)
+    assert "a.parquet beside b<.parquet" in words
     assert f"{comparison.log_loss_nats.difference.value:.4f}".replace("-", "−") in words
+    assert "after temperature" in words
+    for line in str(comparison).splitlines():
+        assert said(line) in words
+    assert "P(a.parquet better)" in words
+    assert "100.0 %" not in words.split("beside b<.parquet")[1].split("What the loss")[0]
+
+
+def test_the_head_says_what_was_judged_and_when(compared):
+    words = Page(compared[0].to_html(compared[1], sources=["a", "b", "c", "d", "e"], date="2026-01-02 03:04 UTC")).words
+    assert re.search(r"files +a, b, c and 2 more +beside +runs/b<.parquet +rows +500 +classes +3 +predictions +logits", words)
+    assert re.search(r"judged +2026-01-02 03:04 UTC", words)
+    assert "judged" not in Page(compared[0].to_html()).words.split("Summary")[0]
+
+
+@pytest.mark.parametrize(("tiles", "columns"), [(3, 3), (4, 4), (5, 5), (6, 6), (7, 4), (8, 4), (9, 5), (12, 6)])
+def test_no_number_of_the_head_stands_alone(tiles, columns):
+    assert _columns(tiles) == columns
+    assert (tiles - 1) % columns > 0
+
+
+def histogram(*nats):
+    rows = xent.evaluate(-np.array(nats), kind="target-log-probs")
+    return [row["name"] for row in _data.loss_histogram(rows) if row["rows"]], rows
+
+
+def test_the_first_and_the_last_bin_of_losses_say_what_they_hold():
+    assert histogram(1e-13, 1e-13)[0] == ["below 9.1e-13"]
+    assert histogram(0.0)[0] == ["below 9.1e-13"]
+    assert histogram(5000.0, 1e6)[0] == ["4096 and above"]
+    names, _ = histogram(1e-9, 1.0, 5000.0)
+    assert re.fullmatch(r"below \S+", names[0])
+    assert (names[1].split(" to ")[0], names[2]) == ("1", "4096 and above")
+    assert histogram(1.0, 1.01)[0] == ["1 to 1.09"]
+
+
+def test_all_rows_of_finite_loss_are_in_the_histogram():
+    for nats in ([1e-13, 1.0, 5000.0], [1e-9, 0.5, 4095.0, 1e9], [3.0]):
+        names, result = histogram(*nats)
+        rows = _data.loss_histogram(result)
+        assert sum(row["rows"] for row in rows) == pytest.approx(1.0, abs=1e-5)
+        assert sum(row["loss"] for row in rows) == pytest.approx(1.0, abs=1e-5)
+        assert len(names) == len(nats)
+
+
+def test_a_step_that_lowers_the_score_is_negative(ten):
+    steps = _data.brier_steps(ten)
+    assert sum(step.change for step in steps[:-1]) == pytest.approx(steps[-1].change, rel=1e-9)
+    assert steps[1].change == pytest.approx(-ten.brier.resolution)
+    assert f"{-ten.brier.resolution:.4f}".replace("-", "−") in Page(ten.to_html()).words
+
+
+def test_a_matrix_of_weighted_rows_says_that_it_counts_rows(ten):
+    values, target = logits(300, 3)
+    weighted = xent.evaluate(values, target, kind="logits", weight=np.linspace(0.5, 3.0, 300))
+    words = Page(weighted.to_html()).words
+    assert "Cells count rows, unweighted." in words
+    assert "rows, unweighted" in words.split("Cells count")[1].split("Class by class")[0]
+    assert "Cells count rows." in Page(ten.to_html()).words
+
+
+def test_groups_stand_worst_first_with_what_is_known_of_them(hostile, words_by_group):
+    order = [row["group"] for row in _data.group_rows(words_by_group)]
+    assert order == sorted(order, key=lambda name: -{row.name: row.log_loss_nats.value for row in words_by_group.by_group}[name])
+    found = Page(words_by_group.to_html()).words
+    assert "bits per byte" in found.split("By kind")[1]
+    assert "Brier score" not in found
+    assert "Brier score" in Page(hostile.to_html()).words.split("By ")[1]
 
 
 def test_without_classes_only_what_is_known(words):
@@ -145,6 +216,7 @@ def test_without_classes_only_what_is_known(words):
     assert set(json.loads(found.of("script")[0])["charts"]) == {"losses"}
     assert "bits per byte" in found.words
     assert "accuracy" not in found.words
+    assert "wrong labels" not in found.words
 
 
 def test_the_same_evaluation_gives_the_same_bytes(ten):
@@ -180,3 +252,11 @@ def test_labels_differ():
 
 def test_json_ends_no_script():
     assert json_text("</script><!--&'\u2028") == r'"\u003c/script\u003e\u003c!--\u0026\u0027\u2028"'
+
+
+def test_signs_are_written_as_signs_and_names_are_left_alone():
+    assert signed("-0.5") == "−0.5"
+    assert signed("-1.0e-05") == "−1.0e-05"
+    assert between(xent.evaluate.Estimate(1.0, -2.0, float("inf"))) == "−2.0000 to ∞"
+    line = "In log loss my-1.csv is better, by -0.5000 nats [-0.6, -0.4]."
+    assert said(line) == "In log loss my-1.csv is better, by −0.5000 nats [−0.6, −0.4]."

@@ -5,10 +5,13 @@ Data lie beside the pictures, in sets of their own; no name from data becomes pa
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from typing import Any
 
 import altair as alt
+
+from xent.evaluate.report._data import LOWERS
 
 Spec = dict[str, Any]
 
@@ -19,6 +22,11 @@ EXTENT = 34
 """Pixels of axis labels, so that pictures under each other share their horizontal axis."""
 MOST_NUMBERED = 12
 """Classes up to which the cells of the matrix show their counts."""
+MOST_SIDE, LONGEST_LABEL = 64, 90
+"""Pixels of a cell of the matrix, and of a name beside it, at the most."""
+MOST_DECADES = 8
+"""Labels of an axis of powers of ten at the most."""
+RAISED = str.maketrans("-0123456789", "⁻⁰¹²³⁴⁵⁶⁷⁸⁹")
 AUTOSIZE: Spec = {"type": "fit-x", "contains": "padding"}
 CONFIG: Spec = {
     "background": "transparent",
@@ -60,7 +68,7 @@ def decomposition(rows: int, parts: Sequence[str]) -> Spec:
 
 def brier(rows: int) -> Spec:
     """Steps from the frequencies' score to the model's."""
-    kinds = {"raises the score": ORANGE, "lowers it": BLUE, "score": GREY}
+    kinds = {"raises the score": ORANGE, LOWERS: BLUE, "score": GREY}
     colour = _colours(list(kinds), list(kinds.values()), "part", legend=_legend(list(kinds)[:2]))
     return _bars("brier", rows, colour, "Brier score")
 
@@ -69,12 +77,14 @@ def _bars(data: str, rows: int, colour: alt.Color, title: str) -> Spec:
     """Horizontal bars from `low` to `high`, one line per `row` in the order of the data, with their lengths at the end."""
     y = alt.Y("row:N", sort=None, title=None, axis=_plain_axis())
     tips = [_tip("row:N", "bar"), _tip("part:N", "part"), _tip("size:Q", title, ".4f")]
-    held = alt.Chart(alt.NamedData(data)).transform_calculate(size="datum.high - datum.low")
+    held = alt.Chart(alt.NamedData(data)).transform_calculate(
+        size=f"(datum.high - datum.low) * (datum.part == '{LOWERS}' ? -1 : 1)"
+    )
     bars = held.mark_bar(height=ROW - 8, cornerRadius=1).encode(
         x=alt.X("low:Q", title=title), x2="high", y=y, color=colour, tooltip=tips
     )
-    ends = held.transform_aggregate(end="max(high)", start="min(low)", groupby=["row"])
-    ends = ends.transform_calculate(length="datum.end - datum.start").mark_text(align="left", dx=5, color=INK, fontSize=12)
+    ends = held.transform_aggregate(end="max(high)", length="sum(size)", groupby=["row"])
+    ends = ends.mark_text(align="left", dx=5, color=INK, fontSize=12)
     texts = ends.encode(x="end:Q", y=y, text=alt.Text("length:Q", format=".4f"))
     room = {"left": 0, "right": 44, "top": 5, "bottom": 5}
     return _finished(alt.layer(bars, texts), height=rows * ROW) | {"padding": room}
@@ -108,11 +118,11 @@ def confidence(*, classes: bool) -> Spec:
     return _finished(_selectable(alt.layer(bars), classes=classes), height=90)
 
 
-def losses() -> Spec:
-    """Shares of the rows, and of the loss, by how great the loss is."""
-    x = alt.X("low:Q", title="loss of a row (nats, logarithmic)", scale=alt.Scale(type="log", nice=False), axis=_powers())
-    tips = [_tip("low:Q", "from", ".3~g"), _tip("high:Q", "to", ".3~g"), _tip("rows:Q", "of the rows", ".2%")]
-    tips.append(_tip("loss:Q", "of the loss", ".2%"))
+def losses(low: float, high: float) -> Spec:
+    """Shares of the rows, and of the loss, by how great the loss is, from the least to the greatest."""
+    scale = alt.Scale(type="log", nice=False, domain=[low, high])
+    x = alt.X("low:Q", title="loss of a row (nats, logarithmic)", scale=scale, axis=_decades(low, high))
+    tips = [_tip("name:N", "nats"), _tip("rows:Q", "of the rows", ".2%"), _tip("loss:Q", "of the loss", ".2%")]
     kinds = ["of the rows", "of the loss"]
     chart = alt.Chart().transform_fold(["rows", "loss"], as_=["kind", "part"]).transform_calculate(of="'of the ' + datum.kind")
     chart = chart.mark_rect(opacity=0.6).encode(
@@ -126,14 +136,17 @@ def losses() -> Spec:
     return _spec(chart, "losses", height=240)
 
 
-def confusion(names: Sequence[str]) -> Spec:
-    """The matrix: what is right in one colour, mistakes in another, stronger the larger their share of the true class."""
-    side = max(14, min(40, 420 // len(names)))
+def confusion(names: Sequence[str], most_rows: int) -> Spec:
+    """The matrix: what is right in one colour, mistakes in another, stronger the larger their share of the true class.
+
+    Cells are squares; the page makes them smaller where it is narrow, and turns names that do not fit over one.
+    """
+    longest = max(map(len, names))
+    side = max(14, min(MOST_SIDE, 440 // len(names)))
+    square = {"cells": len(names), "side": side, "letters": longest, "room": 60 + min(7 * longest, LONGEST_LABEL)}
     held = alt.Chart(alt.NamedData("confusion"))
-    x = alt.X(
-        "said:N", sort=list(names), title="predicted", axis=alt.Axis(labelAngle=-45, labelLimit=90, domain=False, ticks=False)
-    )
-    y = alt.Y("true:N", sort=list(names), title="true class", axis=alt.Axis(labelLimit=90, domain=False, ticks=False))
+    x = alt.X("said:N", sort=list(names), title="predicted", axis=_short_axis(labelAngle=0))
+    y = alt.Y("true:N", sort=list(names), title="true class", axis=_short_axis())
     tips = [
         _tip("true:N", "true"),
         _tip("said:N", "predicted"),
@@ -143,13 +156,26 @@ def confusion(names: Sequence[str]) -> Spec:
     colour = alt.condition("datum.right", alt.value(BLUE), alt.value(ORANGE))
     # Counts stay readable on a cell of half its colour, in light and in dark.
     strongest = 1.0 if len(names) > MOST_NUMBERED else 0.55
-    strength = alt.Opacity("share:Q", legend=None, scale=alt.Scale(type="sqrt", domain=[0, 1], range=[0.04, strongest]))
+    strength = alt.Opacity("share:Q", legend=None, scale=alt.Scale(type="sqrt", domain=[0, 1], range=[0.2, strongest]))
     cells = held.mark_rect(stroke=PAPER, strokeWidth=1).encode(x=x, y=y, color=colour, opacity=strength, tooltip=tips)
     if len(names) > MOST_NUMBERED:
-        return _finished(alt.layer(cells), height=len(names) * side)
-    text = alt.Text("rows:Q", format=".3~s")
-    counts = held.mark_text(fontSize=11, color=INK).encode(x=x, y=y, text=text, tooltip=tips)
-    return _finished(alt.layer(cells, counts), height=len(names) * side)
+        return _square(alt.layer(cells), square)
+    form = "," if most_rows < 10**5 else ".3~s"
+    digits = len(f"{most_rows:,}") if most_rows < 10**5 else 5
+    size = alt.ExprRef(f"max(7, min(12, width / {len(names)} * {1.6 / digits:.3f}))")
+    counts = held.mark_text(fontSize=size, color=INK).encode(x=x, y=y, text=alt.Text("rows:Q", format=form), tooltip=tips)
+    return _square(alt.layer(cells, counts), square)
+
+
+def _square(chart: Any, square: Spec) -> Spec:
+    """A matrix of square cells, as large as the page allows."""
+    across = square["cells"] * square["side"]
+    return _finished(chart, height=across, width=across) | {"autosize": {"type": "pad"}, "usermeta": {"square": square}}
+
+
+def _short_axis(**options: Any) -> alt.Axis:
+    """Names of classes without lines."""
+    return alt.Axis(labelLimit=LONGEST_LABEL, domain=False, ticks=False, labelOverlap=True, **options)
 
 
 def mistakes(rows: int) -> Spec:
@@ -179,8 +205,8 @@ def temperature(fitted: float, low: float, high: float) -> Spec:
     return _finished(alt.layer(rules, line, curve.mark_point(color=BLUE, filled=True, size=25, opacity=1)), height=200)
 
 
-def groups(rows: int) -> Spec:
-    """The loss of each group with its interval."""
+def groups(rows: int, whole: float) -> Spec:
+    """The loss of each group with its interval, and a line for that of all rows."""
     held = alt.Chart(alt.NamedData("groups"))
     y = alt.Y("group:N", sort=None, title=None, axis=_plain_axis())
     tips = [
@@ -189,11 +215,14 @@ def groups(rows: int) -> Spec:
         _tip("low:Q", "95 % from", ".4f"),
         _tip("high:Q", "to", ".4f"),
     ]
-    nats = alt.Scale(zero=False)
+    nats = alt.Scale(zero=False, padding=12)
     bars = held.mark_rule(color=BLUE, strokeWidth=3, opacity=0.4).encode(x=alt.X("low:Q", scale=nats), x2="high", y=y)
     points = held.mark_point(color=BLUE, filled=True, size=60, opacity=1)
     points = points.encode(x=alt.X("nats:Q", title="log loss (nats)", scale=nats), y=y, tooltip=tips)
-    return _finished(alt.layer(bars, points), height=rows * (ROW - 4))
+    line = alt.Chart(alt.InlineData(values=[{"nats": whole, "what": "all rows"}])).mark_rule(strokeWidth=1.5, strokeDash=[4, 3])
+    legend = alt.Legend(symbolType="stroke", symbolDash=[4, 3])
+    rule = line.encode(x=alt.X("nats:Q", scale=nats), color=_colours(["all rows"], [INK], "what", legend=legend))
+    return _finished(alt.layer(rule, bars, points), height=rows * (ROW - 4))
 
 
 def _chosen(chart: alt.Chart, *, classes: bool) -> alt.Chart:
@@ -219,6 +248,19 @@ def _plain_axis() -> alt.Axis:
 def _powers() -> alt.Axis:
     """Few labels of an axis of powers."""
     return alt.Axis(format=".2~g", tickCount=6, labelOverlap=True, grid=False)
+
+
+def _decades(low: float, high: float) -> alt.Axis:
+    """Powers of ten, all written alike: as decimals, or where they reach too far as powers."""
+    first, last = math.ceil(math.log10(low)), math.floor(math.log10(high))
+    if first > last or (last - first < 2 and high / low < 100.0):
+        return _powers()
+    every = 1 if last - first < MOST_DECADES else 2 if last - first < 2 * MOST_DECADES else 3
+    values = [10.0**n for n in range(first, last + 1, every)]
+    if first >= -4 and last <= 4:
+        return alt.Axis(values=values, format="~f", grid=False)
+    exponents = ", ".join(f"'{n}': '10{str(n).translate(RAISED)}'" for n in range(first, last + 1, every))
+    return alt.Axis(values=values, labelExpr=f"{{{exponents}}}[round(log(datum.value) / LN10)]", grid=False)
 
 
 def _unit_scale() -> alt.Scale:
@@ -247,7 +289,7 @@ def _spec(chart: alt.Chart, data: str, *, height: Any) -> Spec:
     return _finished(chart, height=height)
 
 
-def _finished(chart: Any, *, height: Any) -> Spec:
+def _finished(chart: Any, *, height: Any, width: Any = "container") -> Spec:
     """As wide as its place on the page, and in the page's colours, whatever theme altair has been given."""
     with alt.theme.enable("none"):
-        return chart.properties(width="container", height=height, autosize=AUTOSIZE, config=CONFIG).to_dict()
+        return chart.properties(width=width, height=height, autosize=AUTOSIZE, config=CONFIG).to_dict()

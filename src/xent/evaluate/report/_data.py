@@ -9,6 +9,10 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
+from xent.evaluate._places import LEAST_OCTAVE, OCTAVES
+from xent.evaluate._tables import LossBin
+from xent.evaluate._words import worst_groups
+from xent.evaluate.report._safe import labels
 from xent.evaluate.result import Evaluation
 
 Row = dict[str, Any]
@@ -17,6 +21,10 @@ MOST_LOSS_BINS, LEAST_BITS = 48, 26
 """Bins of the histogram of losses, and octaves below the greatest loss after which small losses are one bin."""
 MOST_MATRIX, MOST_PAIRS = 50, 20
 """Classes up to which confusions are a matrix, and pairs that are shown where there are more."""
+LOWERS = "lowers it"
+"""What a step is called whose length is taken off."""
+SMALLEST_BITS, LARGEST_BITS = float(LEAST_OCTAVE), float(LEAST_OCTAVE + OCTAVES)
+"""Losses below and above these powers of two lie in one bin each."""
 
 
 class Part(NamedTuple):
@@ -26,6 +34,11 @@ class Part(NamedTuple):
     part: str
     low: float
     high: float
+
+    @property
+    def change(self) -> float:
+        """Its length; below 0 for a step that lowers the score."""
+        return (self.low - self.high) if self.part == LOWERS else self.high - self.low
 
 
 def decomposition(result: Evaluation) -> list[Part]:
@@ -49,7 +62,7 @@ def brier_steps(result: Evaluation) -> list[Part]:
     steps = {"resolution": -score.resolution, "reliability": score.reliability, "within bins": score.within}
     ends = np.cumsum([score.uncertainty, *steps.values()]).tolist()
     bars = zip(steps, pairwise(ends), strict=True)
-    moves = [Part(name, "lowers it" if b < a else "raises the score", min(a, b), max(a, b)) for name, (a, b) in bars]
+    moves = [Part(name, LOWERS if b < a else "raises the score", min(a, b), max(a, b)) for name, (a, b) in bars]
     whole = [Part("uncertainty", "score", 0.0, score.uncertainty), Part("Brier score", "score", 0.0, score.score.value)]
     return [whole[0], *moves, whole[1]]
 
@@ -83,30 +96,41 @@ def _rounded(value: float | None) -> float | None:
 
 
 def loss_histogram(result: Evaluation) -> list[Row]:
-    """Shares of the rows and of the loss between edges a fixed ratio apart; infinite losses are no part of it."""
-    held = [one for one in result.losses.bins if math.isfinite(one.high)]
+    """Shares of the rows and of the loss between edges a fixed ratio apart; infinite losses are no part of it.
+
+    The first bin may hold all smaller losses, and the last all greater ones: `name` says so.
+    """
+    held = result.losses.bins
     if not held:
         return []
-    top = math.log2(held[-1].high)
-    bottom = min(max(math.log2(max(held[0].low, 2.0**-40)), top - LEAST_BITS), top - 1.0)
-    step = next(s for s in (0.125, 0.25, 0.5, 1.0) if (top - bottom) / s <= MOST_LOSS_BINS)
-    first = math.floor(bottom / step)
-    count = math.ceil(top / step) - first
-    weight, nats = np.zeros(count), np.zeros(count)
+    edges = _loss_edges(held)
+    weight, nats, lowest = np.zeros(len(edges) - 1), np.zeros(len(edges) - 1), len(edges)
     for one in held:
-        at = int(np.clip(math.floor(math.log2(max(one.low, 2.0**-60)) / step) - first, 0, count - 1))
-        weight[at] += one.weight
-        nats[at] += one.nats
-    rows, loss = sum(one.weight for one in result.losses.bins), nats.sum()
+        # Of a bin from 0 the upper edge is known alone.
+        nats_of_it = one.low or float(np.nextafter(one.high, 0.0))
+        at = int(np.clip(np.searchsorted(edges, nats_of_it, "right") - 1, 0, len(weight) - 1))
+        weight[at], nats[at], lowest = weight[at] + one.weight, nats[at] + one.nats, min(lowest, at)
+    names = [f"{low:.3g} to {high:.3g}" for low, high in pairwise(edges)]
+    if held[0].low < edges[lowest]:
+        names[lowest] = f"below {edges[lowest + 1]:.2g}"
+    if math.isinf(held[-1].high):
+        names[-1] = f"{edges[-2]:.4g} and above"
+    loss = nats.sum()
+    shares = zip((weight / weight.sum()).tolist(), (nats / loss if loss else nats).tolist(), strict=True)
     return [
-        {
-            "low": 2.0 ** ((first + n) * step),
-            "high": 2.0 ** ((first + n + 1) * step),
-            "rows": _rounded(weight[n] / rows),
-            "loss": _rounded(nats[n] / loss if loss else 0.0),
-        }
-        for n in range(count)
+        {"low": low, "high": high, "name": name, "rows": _rounded(of_rows), "loss": _rounded(of_loss)}
+        for (low, high), name, (of_rows, of_loss) in zip(pairwise(edges), names, shares, strict=True)
     ]
+
+
+def _loss_edges(held: Sequence[LossBin]) -> list[float]:
+    """Edges of the histogram: as fine as its room allows, and a last bin for losses above those that are told apart."""
+    above = math.isinf(held[-1].high)
+    top = LARGEST_BITS if above else math.log2(held[-1].high)
+    least = math.log2(max(held[0].low, 2.0**SMALLEST_BITS))
+    bottom = min(max(least, top - LEAST_BITS), top - 1.0)
+    step = next(s for s in (0.125, 0.25, 0.5, 1.0) if (top - bottom) / s <= MOST_LOSS_BINS)
+    return [2.0 ** (n * step) for n in range(math.floor(bottom / step), math.ceil(top / step) + 1 + above)]
 
 
 def confusion_cells(result: Evaluation, names: Sequence[str]) -> list[Row]:
@@ -135,9 +159,10 @@ def temperature_curve(result: Evaluation) -> list[Row]:
     return [{"T": t, "nats": nats} for t, nats in curve if math.isfinite(nats)]
 
 
-def group_rows(result: Evaluation, names: Sequence[str]) -> list[Row]:
-    """The loss of each group, with its interval."""
-    losses = [(name, row.log_loss_nats) for name, row in zip(names, result.by_group, strict=True)]
+def group_rows(result: Evaluation) -> list[Row]:
+    """The loss of each group, with its interval; the worst first."""
+    ordered = worst_groups(result)
+    losses = [(name, row.log_loss_nats) for name, row in zip(labels([row.name for row in ordered]), ordered, strict=True)]
     return [
         {"group": name, "nats": one.value, "low": one.low, "high": one.high} for name, one in losses if math.isfinite(one.value)
     ]

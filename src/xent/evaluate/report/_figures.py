@@ -6,8 +6,9 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
 
+from xent.evaluate._numerals import number, percent
 from xent.evaluate._shown import shown
-from xent.evaluate._words import number, percent
+from xent.evaluate._words import counted_in
 from xent.evaluate.report import _charts as charts
 from xent.evaluate.report import _data as data
 from xent.evaluate.report import _tables as tables
@@ -48,7 +49,7 @@ def _losses(result: Evaluation) -> Iterator[tuple[str, Figure]]:
     bins = data.loss_histogram(result)
     if bins:
         says = f"Histogram of the losses; the worst 1 % of rows carry {percent(result.losses.worst_share)} of the loss"
-        yield "losses", Figure(charts.losses(), {"losses": bins}, says, tables.of_losses(bins))
+        yield "losses", Figure(charts.losses(bins[0]["low"], bins[-1]["high"]), {"losses": bins}, says, tables.of_losses(bins))
 
 
 def _calibration(result: Evaluation) -> Iterator[tuple[str, Figure]]:
@@ -69,20 +70,22 @@ def _calibration(result: Evaluation) -> Iterator[tuple[str, Figure]]:
 
 def _confusion(result: Evaluation) -> Iterator[tuple[str, Figure]]:
     """The matrix where it can be read, else the most frequent mistakes."""
-    names = labels(result.classes)
+    names, weighted = labels(result.classes), counted_in(result) == "weight"
     pairs = data.confused_pairs(result, names)
     cells = data.confusion_cells(result, names)
     if cells:
-        says = f"Matrix of {len(names)} true by {len(names)} predicted classes"
-        yield "confusion", Figure(charts.confusion(names), {"confusion": cells}, says, tables.of_pairs(pairs) if pairs else None)
+        says = f"Matrix of {len(names)} true by {len(names)} predicted classes; cells count rows"
+        chart = charts.confusion(names, max(cell["rows"] for cell in cells))
+        yield "confusion", Figure(chart, {"confusion": cells}, says, tables.of_pairs(pairs, weighted=weighted) if pairs else None)
     elif pairs:
         says = f"The {len(pairs)} most frequent mistakes"
-        yield "mistakes", Figure(charts.mistakes(len(pairs)), {"mistakes": pairs}, says, tables.of_pairs(pairs))
+        table = tables.of_pairs(pairs, weighted=weighted)
+        yield "mistakes", Figure(charts.mistakes(len(pairs)), {"mistakes": pairs}, says, table)
 
 
 def _groups(result: Evaluation) -> Iterator[tuple[str, Figure]]:
     """The groups, where they fit into one picture."""
-    rows = data.group_rows(result, labels([group.name for group in result.by_group]))
+    rows = data.group_rows(result)
     if 1 < len(rows) <= 40:
-        says = f"Log loss of each value of {shown(result.group_column)}, with intervals"
-        yield "groups", Figure(charts.groups(len(rows)), {"groups": rows}, says, None)
+        says = f"Log loss of each value of {shown(result.group_column)}, with intervals, and of all rows"
+        yield "groups", Figure(charts.groups(len(rows), result.finite_log_loss_nats), {"groups": rows}, says, None)

@@ -14,14 +14,19 @@ from jinja2 import Environment, PackageLoader, StrictUndefined, Template
 from markupsafe import Markup
 
 from xent.evaluate._comparison import Comparison
+from xent.evaluate._intervals import Estimate
+from xent.evaluate._numerals import amount, percent, plural
 from xent.evaluate._shown import shown
-from xent.evaluate._words import meaning, percent
+from xent.evaluate._verdict import short_names, verdict
+from xent.evaluate._words import meaning
 from xent.evaluate.report import _tables as tables
 from xent.evaluate.report._figures import Figure, figures
 from xent.evaluate.report._safe import json_text, labels, policy
 from xent.evaluate.report._script import script
 from xent.evaluate.result import Evaluation
 
+MOST_TILES, MOST_SOURCES = 6, 3
+"""Numbers of the head beside each other, and files that are named there."""
 KINDS = {
     "probs": "probabilities",
     "logits": "logits",
@@ -45,8 +50,8 @@ def html(
     comparison: Comparison | None = None,
     *,
     sources: Sequence[str] = (),
-    against: str = "",
     title: str = "",
+    date: str = "",
 ) -> str:
     """The report as one text of HTML that holds all it needs.
 
@@ -54,19 +59,23 @@ def html(
         result: what is reported.
         comparison: of this model, the first, with another.
         sources: the files that were read, in the order in which rows name them.
-        against: what the other model's predictions are called.
         title: the heading; by default it says what was judged.
+        date: of the evaluation, as text.
     """
     pictures = figures(result)
     used = {name: rows for figure in pictures.values() for name, rows in figure.data.items()}
     charts = {name: figure.chart for name, figure in pictures.items()}
+    headlines = list(_headlines(result))
     page = {
         "title": shown(title or _title(sources)),
         "heading": shown(title) if title else "How good these predictions are",
-        "facts": list(_facts(result, sources)),
+        "facts": list(_facts(result, comparison, sources, date)),
         "notices": list(_notices(result)),
-        "headlines": list(_headlines(result)),
-        "meaning": list(meaning(result)),
+        "headlines": headlines,
+        "columns": _columns(len(headlines)),
+        "of_classes": bool(result.classes),
+        "weighted": result.weight != result.counted,
+        "meaning": list(map(tables.said, meaning(result))),
         "figures": pictures,
         "classes": tables.classes(result) if result.by_class else None,
         "chosen": labels(result.classes) if _selectable(pictures, result) else [],
@@ -76,7 +85,8 @@ def html(
         "quantiles": tables.quantiles(result),
         "worst": percent(result.losses.worst_share),
         "comparison": None if comparison is None else tables.compared(comparison),
-        "against": shown(against or "the second model"),
+        "verdict": [] if comparison is None else list(map(tables.said, verdict(comparison))),
+        "beside": ("", "") if comparison is None else short_names(comparison.names),
         "said_nats": None if result.entropy_nats is None else tables.plain(result.entropy_nats.value).text,
         "charts": Markup(json_text({"datasets": used, "charts": charts})),
         "version": version("xent"),
@@ -114,37 +124,50 @@ def _selectable(pictures: dict[str, Figure], result: Evaluation) -> bool:
     return "reliability" in pictures and result.calibration is not None and bool(result.calibration.by_class)
 
 
-def _facts(result: Evaluation, sources: Sequence[str]) -> Iterator[tuple[str, str]]:
+def _columns(tiles: int) -> int:
+    """Numbers of the head beside each other, at most six, so that every line of them is full or nearly so."""
+    lines = math.ceil(tiles / MOST_TILES)
+    return math.ceil(tiles / lines)
+
+
+def _facts(result: Evaluation, comparison: Comparison | None, sources: Sequence[str], date: str) -> Iterator[tuple[str, str]]:
     """What was judged: names and texts."""
     if sources:
-        more = f" and {len(sources) - 1:,} more" if len(sources) > 1 else ""
-        yield "file" if len(sources) == 1 else "files", shown(sources[0]) + more
+        more = f" and {len(sources) - MOST_SOURCES:,} more" if len(sources) > MOST_SOURCES else ""
+        yield "file" if len(sources) == 1 else "files", ", ".join(map(shown, sources[:MOST_SOURCES])) + more
+    if comparison is not None:
+        yield "beside", shown(comparison.names[1])
     yield "rows", f"{result.counted:,}"
     if result.weight != result.counted:
-        yield "weight", f"{result.weight:,.6g}"
+        yield "weight", amount(result.weight)
     if result.classes:
         yield "classes", f"{len(result.classes):,}"
     yield "predictions", KINDS.get(result.kind, result.kind)
+    if date:
+        yield "judged", date
 
 
 def _notices(result: Evaluation) -> Iterator[str]:
     """What is missing, and rows that are not like the others."""
     if result.missing:
-        yield f"This result is partial: {len(result.missing):,} units of work are missing, {shown(result.missing[0])} among them."
+        are = "is" if len(result.missing) == 1 else "are"
+        units = f"{plural(len(result.missing), 'unit')} of work {are} missing"
+        yield f"This result is partial: {units}, {shown(result.missing[0])} among them."
     if result.ignored:
-        yield f"{result.ignored:,} of {result.rows:,} rows have no label and were left out."
+        yield f"Left out, without a label: {result.ignored:,} of {plural(result.rows, 'row')}."
     if result.unfit:
-        yield f"{result.unfit:,} of {result.rows:,} rows are no predictions (NaN, or no distribution) and were left out."
+        yield f"Left out, no predictions (NaN, or no distribution): {result.unfit:,} of {plural(result.rows, 'row')}."
     if result.infinite:
         loss = tables.plain(result.finite_log_loss_nats).text
-        yield f"{result.infinite:,} rows have infinite loss. Without them it is {loss} nats; pictures show the finite rows."
+        rows = f"{plural(result.infinite, 'row')} {'has' if result.infinite == 1 else 'have'} infinite loss"
+        yield f"{rows}. The log loss of the others is {loss} nats; pictures show these."
 
 
 def _headlines(result: Evaluation) -> Iterator[Headline]:
     """The numbers of the head, the log loss first."""
     yield _number("log loss", result.log_loss_nats, "nats per row; 0 is perfect")
     yield _number("in bits", result.log_loss_bits, "bits per row, nats ÷ ln 2")
-    yield _number("perplexity", result.perplexity, "as uncertain as among so many equal classes")
+    yield _number("perplexity", result.perplexity, "as uncertain as a fair choice among so many")
     if result.bits_per_byte is not None:
         yield _number("bits per byte", result.bits_per_byte, "what a byte costs to encode")
     if result.accuracy is not None:
@@ -157,10 +180,10 @@ def _headlines(result: Evaluation) -> Iterator[Headline]:
         yield _number("calibration error", result.calibration.equal_width, "ECE: mean gap of confidence and accuracy")
 
 
-def _number(name: str, estimate: Any, note: str, *, percentage: bool = False) -> Headline:
+def _number(name: str, estimate: Estimate, note: str, *, percentage: bool = False) -> Headline:
     """A number as text, with its interval."""
     if percentage and math.isfinite(estimate.value):
-        ends = (estimate.low, estimate.high)
-        span = "" if None in ends else " to ".join(percent(end) for end in ends)
-        return Headline(name, percent(estimate.value), span, note)
-    return Headline(name, tables.plain(estimate.value).text, tables.between(estimate), note)
+        ends = [end for end in (estimate.low, estimate.high) if end is not None]
+        span = " to ".join(percent(end, 2) for end in ends)
+        return Headline(name, percent(estimate.value, 2), span, note)
+    return Headline(name, tables.estimate(estimate).text, tables.between(estimate), note)

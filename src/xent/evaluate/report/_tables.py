@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 import math
+import re
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
 from xent.evaluate._comparison import Comparison
 from xent.evaluate._intervals import Estimate
+from xent.evaluate._numerals import amount, bounds, estimated, number, percent, probability
 from xent.evaluate._shown import shown
-from xent.evaluate._words import number, percent
+from xent.evaluate._verdict import measures, short_names
+from xent.evaluate._words import counted_in, worst_classes, worst_groups
 from xent.evaluate.report._data import Part, Row
 from xent.evaluate.result import Evaluation
 
@@ -60,25 +63,33 @@ def share(value: float | None) -> Cell:
 
 
 def signed(text: str) -> str:
-    """With a minus sign as wide as the plus sign."""
-    return text.replace("-", "−") if not text.rpartition("e-")[1] else "−" * text.startswith("-") + text.removeprefix("-")
+    """With minus signs as wide as the plus sign and a sign for infinity; exponents keep theirs."""
+    return re.sub("(?<!e)-", "−", text).replace("inf", "∞")
 
 
-def between(estimate: Estimate) -> str:
+def said(line: str) -> str:
+    """A sentence with minus signs before its numbers; names in it stay as they are."""
+    return re.sub(r"(?:(?<=\[)|(?<=, )|(?<= by ))-(?=\d)", "−", line)
+
+
+def estimate(of: Estimate) -> Cell:
+    """The value, in the digits of its interval."""
+    return Cell(signed(estimated(of)), of.value) if math.isfinite(of.value) else plain(of.value)
+
+
+def between(of: Estimate) -> str:
     """The interval in words of a report."""
-    if estimate.low is None or estimate.high is None:
-        return ""
-    return f"{plain(estimate.low).text} to {plain(estimate.high).text}"
+    return " to ".join(map(signed, bounds(of) or ()))
 
 
 def classes(result: Evaluation) -> Table:
     """The classes, those with most of the loss first."""
-    headings = ("class", "rows (weight)", "log loss", "share of loss", "recall", "precision", "mean p", "frequency")
-    ordered = sorted(result.by_class, key=lambda row: -row.share_of_loss if row.share_of_loss == row.share_of_loss else 0.0)
+    headings = ("class", counted_in(result), "log loss", "share of loss", "recall", "precision", "mean p", "frequency")
+    ordered = worst_classes(result)
     rows = [
         [
             name(row.name),
-            plain(row.weight, ",.6g"),
+            Cell(amount(row.weight), row.weight),
             plain(row.log_loss_nats),
             *map(share, (row.share_of_loss, row.recall, row.precision, row.predicted_share, row.actual_share)),
         ]
@@ -88,20 +99,22 @@ def classes(result: Evaluation) -> Table:
 
 
 def groups(result: Evaluation) -> Table:
-    """The values of the column to judge by."""
-    headings = (shown(result.group_column or ""), "rows (weight)", "log loss", "95 % interval", "Brier score", "accuracy")
+    """The values of the column to judge by, the worst first."""
+    headings = [shown(result.group_column or ""), counted_in(result), "log loss", "95 % interval"]
+    headings += ["bits per byte"] * (result.bits_per_byte is not None) + ["Brier score", "accuracy"] * bool(result.classes)
+    ordered = worst_groups(result)
     rows = [
         [
             name(row.name),
-            plain(row.weight, ",.6g"),
-            plain(row.log_loss_nats.value),
+            Cell(amount(row.weight), row.weight),
+            estimate(row.log_loss_nats),
             Cell(between(row.log_loss_nats)),
-            plain(row.brier),
-            share(row.accuracy),
+            *([] if row.bits_per_byte is None else [plain(row.bits_per_byte)]),
+            *([plain(row.brier), share(row.accuracy)] if result.classes else []),
         ]
-        for row in result.by_group[:MOST_GROUPS]
+        for row in ordered[:MOST_GROUPS]
     ]
-    return Table(headings, rows, _some(len(result.by_group), MOST_GROUPS, "values, the"))
+    return Table(tuple(headings), rows, _some(len(ordered), MOST_GROUPS, "values, those of greatest loss"))
 
 
 def surprising(result: Evaluation, sources: Sequence[str]) -> Table:
@@ -121,25 +134,26 @@ def _place(id: str, row: int, source: int, sources: Sequence[str]) -> Cell:
     if id:
         return name(id)
     where = f" of {sources[source]}" if len(sources) > 1 and source < len(sources) else f" of file {source + 1}" if source else ""
-    return name(f"row {row}{where}")
+    return name(f"row\N{NO-BREAK SPACE}{row}{where}")
 
 
 def compared(comparison: Comparison) -> Table:
     """The first model beside the second."""
-    lines = [("log loss (nats)", comparison.log_loss_nats), ("Brier score", comparison.brier), ("accuracy", comparison.accuracy)]
-    rows = [
-        [
-            Cell(what),
-            plain(line.first),
-            plain(line.second),
-            plain(line.difference.value),
-            Cell(between(line.difference)),
-            share(line.better),
+    names = short_names(comparison.names)
+    rows: list[list[Cell]] = []
+    for line in measures(comparison):
+        of, means = line.of, line.means()
+        gap, span = line.written(of.difference)
+        cells = [
+            _number(text, value) for text, value in ((means[0], of.first), (means[1], of.second), (gap, of.difference.value))
         ]
-        for what, line in lines
-        if line is not None
-    ]
-    return Table(("", "first", "second", "difference", "95 % interval", "first is better"), rows)
+        rows.append([Cell(line.name), *cells, Cell(signed(span)), Cell(probability(of.better), of.better)])
+    return Table(("", *names, "difference", "95 % interval", f"P({names[0]} better)"), rows)
+
+
+def _number(text: str, value: float) -> Cell:
+    """A number that is written already."""
+    return Cell(signed(text), value) if math.isfinite(value) else plain(value)
 
 
 def quantiles(result: Evaluation) -> Table:
@@ -150,7 +164,7 @@ def quantiles(result: Evaluation) -> Table:
 
 def of_parts(parts: Iterable[Part], unit: str) -> Table:
     """The bars of a picture."""
-    rows = [[Cell(part.row), Cell(part.part), plain(part.high - part.low)] for part in parts]
+    rows = [[Cell(part.row), Cell(part.part), plain(part.change)] for part in parts]
     return Table(("bar", "part", unit), rows)
 
 
@@ -172,8 +186,7 @@ def of_bins(rows: Sequence[Row]) -> Table:
 
 def of_losses(rows: Sequence[Row]) -> Table:
     """The histogram of losses."""
-    held = [row for row in rows if row["rows"]]
-    cells = [[Cell(f"{row['low']:.3g} to {row['high']:.3g}", row["low"]), share(row["rows"]), share(row["loss"])] for row in held]
+    cells = [[Cell(row["name"], row["low"]), share(row["rows"]), share(row["loss"])] for row in rows if row["rows"]]
     return Table(("nats", "of the rows", "of the loss"), cells)
 
 
@@ -182,10 +195,10 @@ def of_curve(rows: Sequence[Row]) -> Table:
     return Table(("temperature", "nats"), [[plain(row["T"], ".4g"), plain(row["nats"])] for row in rows])
 
 
-def of_pairs(rows: Sequence[Row]) -> Table:
+def of_pairs(rows: Sequence[Row], *, weighted: bool = False) -> Table:
     """The most frequent mistakes."""
     cells = [[name(row["true"]), name(row["said"]), plain(row["rows"], ",")] for row in rows]
-    return Table(("true class", "predicted", "rows"), cells)
+    return Table(("true class", "predicted", "rows, unweighted" if weighted else "rows"), cells)
 
 
 def _some(count: int, most: int, what: str) -> str:

@@ -6,8 +6,21 @@ const options = {
 };
 const views = {};
 
+// A matrix has square cells, smaller where the page is narrow; names that are longer than a cell stand aslant.
+function squared(chart, width) {
+  const square = chart.usermeta?.square;
+  if (!square) return chart;
+  const side = Math.min(square.side, Math.max(3, Math.floor((width - square.room) / square.cells)));
+  const angle = square.letters * 7 + 4 > side ? -45 : 0;
+  const layer = chart.layer.map((one) => {
+    const x = { ...one.encoding.x, axis: { ...one.encoding.x.axis, labelAngle: angle } };
+    return { ...one, encoding: { ...one.encoding, x } };
+  });
+  return { ...chart, layer, width: side * square.cells, height: side * square.cells };
+}
+
 async function draw(place) {
-  const chart = page.charts[place.dataset.chart];
+  const chart = squared(page.charts[place.dataset.chart], place.clientWidth);
   const spec = { ...chart, description: place.dataset.says, datasets: { ...chart.datasets, ...page.datasets } };
   const drawn = await vegaEmbed(place, spec, options);
   views[place.dataset.chart] = drawn.view;

@@ -1,0 +1,128 @@
+"""Two models on the same rows: which is better, and what is said of it."""
+
+from __future__ import annotations
+
+import math
+
+import numpy as np
+import pytest
+
+import xent
+from tests.evaluate.conftest import Rows
+from xent.evaluate import Comparison, Difference, Estimate, Totals, evaluation
+from xent.evaluate._call import totals_of
+from xent.evaluate._columns import Columns
+from xent.evaluate._spec import Choices
+from xent.evaluate._verdict import measures, short_names, verdict
+
+
+def state(probs: np.ndarray, target: np.ndarray) -> Totals:
+    return totals_of(probs, target, Columns(None, "probs"), choices=Choices())
+
+
+@pytest.fixture(scope="module")
+def pair(rows: Rows) -> tuple[Totals, Totals]:
+    flat = (rows.probs + 1.0) / (1.0 + rows.classes)
+    return state(rows.probs, rows.target), state(flat, rows.target)
+
+
+def test_what_stays_after_a_temperature_is_what_each_evaluation_says(pair: tuple[Totals, Totals]) -> None:
+    found = Comparison.of(*pair).log_loss_after_temperature_nats
+    stays = [evaluation(totals).refinement for totals in pair]
+    assert found is not None
+    assert (found.first, found.second) == pytest.approx([one.refinement_nats for one in stays if one is not None], rel=1e-12)
+    assert found.difference.value == found.first - found.second
+    assert found.difference.low < found.difference.value < found.difference.high  # type: ignore[operator]
+
+
+def test_a_temperature_of_its_own_makes_two_sharpnesses_of_one_model_alike(rows: Rows) -> None:
+    one, other = (totals_of(x, rows.target, Columns(None, "logits"), choices=Choices()) for x in (rows.logits, rows.logits / 1.5))
+    found = Comparison.of(one, other)
+    assert abs(found.log_loss_nats.difference.value) > 0.01
+    assert found.log_loss_after_temperature_nats is not None
+    assert abs(found.log_loss_after_temperature_nats.difference.value) < 1e-3
+
+
+def test_few_rows_have_no_temperature_and_one_row_no_interval() -> None:
+    probs, target = np.array([[0.9, 0.1]]), np.array([0])
+    found = Comparison.of(state(probs, target), state(1.0 - probs, target))
+    assert found.log_loss_after_temperature_nats is None
+    assert (found.log_loss_nats.difference.low, found.log_loss_nats.better) == (None, 1.0)
+
+
+@pytest.mark.filterwarnings("error")
+def test_a_finite_loss_is_certainly_better_than_an_infinite_one(rows: Rows, pair: tuple[Totals, Totals]) -> None:
+    wrong = rows.probs.copy()
+    wrong[0] = np.eye(rows.classes)[(rows.target[0] + 1) % rows.classes]
+    infinite = state(wrong, rows.target)
+    for models, value, better in (((infinite, pair[0]), math.inf, 0.0), ((pair[0], infinite), -math.inf, 1.0)):
+        found = Comparison.of(*models, names=("one", "other"))
+        for line in (found.log_loss_nats, found.log_loss_after_temperature_nats):
+            assert line is not None
+            assert (line.difference, line.better) == (Estimate(value), better)
+        name, worse = ("one", "other") if better else ("other", "one")
+        assert f"In log loss {name} is better: that of {worse} is infinite." in str(found)
+    both = Comparison.of(infinite, infinite)
+    assert math.isnan(both.log_loss_nats.better)
+    assert "In log loss nothing can be said: both are infinite." in str(both)
+
+
+def said(difference: Difference, name: str = "brier") -> str:
+    none = Difference(1.0, 1.0, Estimate(0.0, 0.0, 0.0), 0.5)
+    known = {"brier": None, "accuracy": None, "log_loss_nats": none} | {name: difference}
+    return list(verdict(Comparison(("a", "b"), log_loss_after_temperature_nats=None, **known)))[-1]  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize(
+    ("difference", "name", "sentence"),
+    [
+        (
+            Difference(0.1, 0.3, Estimate(-0.2, -0.3, -0.1), 1.0),
+            "brier",
+            "In Brier score a is better, by 0.2000 [0.1000, 0.3000].",
+        ),
+        (Difference(0.3, 0.1, Estimate(0.2, 0.1, 0.3), 0.0), "brier", "In Brier score b is better, by 0.2000 [0.1000, 0.3000]."),
+        (
+            Difference(0.9, 0.8, Estimate(0.1, 0.05, 0.15), 1.0),
+            "accuracy",
+            "In accuracy a is better, by 10.00 percentage points [5.00, 15.00].",
+        ),
+        (
+            Difference(0.8, 0.9, Estimate(-0.1, -0.15, -0.05), 1.0),
+            "accuracy",
+            "In accuracy b is better, by 10.00 percentage points [5.00, 15.00].",
+        ),
+        (
+            Difference(0.3, 0.2, Estimate(0.1, -0.1, 0.3), 0.2),
+            "brier",
+            "In Brier score these rows do not tell which is better: a has 0.1000 [-0.1000, 0.3000] more.",
+        ),
+        (
+            Difference(0.2, 0.2, Estimate(0.0, 0.0, 0.0), 0.5),
+            "brier",
+            "In Brier score these rows do not tell which is better: both are alike.",
+        ),
+        (
+            Difference(math.nan, math.nan, Estimate(math.nan), math.nan),
+            "brier",
+            "In Brier score nothing can be said: there are no rows.",
+        ),
+    ],
+)
+def test_a_sentence_says_who_is_better(difference: Difference, name: str, sentence: str) -> None:
+    assert said(difference, name) == sentence
+
+
+def test_models_are_called_by_their_files(rows: Rows) -> None:
+    found = xent.evaluate.compare(rows.probs, rows.probs, rows.target, kind="probs")
+    assert found.names == ("first", "second")
+    named = xent.evaluate.compare(rows.probs, rows.probs, rows.target, kind="probs", names=("a", "b"))
+    assert named.as_dict()["names"] == ["a", "b"]
+    assert [one.name for one in measures(named)] == ["log loss, nats", "  after temperature", "Brier score", "accuracy, %"]
+
+
+def test_names_are_as_short_as_tells_them_apart() -> None:
+    assert short_names(("runs/a.csv", "runs/b.csv")) == ("a.csv", "b.csv")
+    assert short_names(("a/p.csv", "b/p.csv")) == ("a/p.csv", "b/p.csv")
+    assert short_names(("p.csv", "p.csv")) == ("p.csv (1)", "p.csv (2)")
+    assert short_names(("x\u202ey", "z")) == (r"x\u202ey", "z")
