@@ -174,7 +174,7 @@ def test_names_stay_and_no_number_is_cut_where_it_is_narrow(
     out = printed(capsys, *arguments)
     assert "…" not in out
     for row in xent.evaluate("a.parquet", "y", kind="probs", columns="p_", weight="w").by_class:
-        assert re.search(rf"^{row.name} +{row.weight:,.6g} +{row.log_loss_nats:.4f} ", out, re.MULTILINE)
+        assert re.search(rf"^{row.name} +{row.weight:,.6g} +{row.log_loss_nats.value:.4f} ", out, re.MULTILINE)
     tables = [line for line in out.splitlines() if line.startswith("─")]
     assert max(map(len, tables)) <= width
 

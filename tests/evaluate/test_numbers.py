@@ -10,9 +10,9 @@ from sklearn import metrics
 import xent
 from tests.evaluate.conftest import Rows
 from xent.evaluate import Batch, Evaluation, Spec, Totals, evaluation
-from xent.evaluate._intervals import Bootstrap
-from xent.evaluate._places import CELL_COUNT, LOSS_BINS, bin_of_cell, cells, loss_bins, loss_edges
-from xent.evaluate._reliability import cell_edges
+from xent.evaluate._intervals import Bootstrap, Estimate
+from xent.evaluate._places import CELL_COUNT, FINE, LOSS_BINS, bin_of_cell, cells, loss_bins, loss_edges
+from xent.evaluate._spec import CELLS
 
 EXACT = {"rel": 1e-14, "abs": 1e-15}
 
@@ -178,13 +178,34 @@ def test_classes(rows: Rows, weighted: Evaluation) -> None:
         here = rows.target == k
         assert row.name == rows.names[k]
         assert row.weight == pytest.approx(math.fsum(rows.weight[here]), **EXACT)
-        assert row.log_loss_nats == pytest.approx(mean(rows.nats[here], rows.weight[here]), rel=1e-13)
+        value = mean(rows.nats[here], rows.weight[here])
+        spread = (rows.weight[here] ** 2 * (rows.nats[here] - value) ** 2).sum()
+        half = stats.norm.ppf(0.975) * math.sqrt(spread) / rows.weight[here].sum()
+        assert row.log_loss_nats.value == pytest.approx(value, rel=1e-13)
+        assert row.log_loss_nats.low == pytest.approx(value - half, rel=1e-10)
+        assert row.log_loss_nats.high == pytest.approx(value + half, rel=1e-10)
         assert row.share_of_loss == pytest.approx((rows.nats * rows.weight)[here].sum() / total, rel=1e-12)
         weights = {"sample_weight": rows.weight}
         assert row.recall == pytest.approx(metrics.recall_score(here, predicted == k, **weights), rel=1e-12)
         assert row.precision == pytest.approx(metrics.precision_score(here, predicted == k, **weights), rel=1e-12)
         assert row.predicted_share == pytest.approx(mean(rows.probs[:, k], rows.weight), rel=1e-12)
         assert row.actual_share == pytest.approx(mean(here, rows.weight), rel=1e-13)
+
+
+def test_the_interval_of_a_class_is_that_of_rows_of_weight_one(rows: Rows, plain: Evaluation) -> None:
+    for k, row in enumerate(plain.by_class):
+        nats = rows.nats[rows.target == k]
+        half = stats.norm.ppf(0.975) * nats.std() / math.sqrt(len(nats))
+        assert row.log_loss_nats.high == pytest.approx(nats.mean() + half, rel=1e-10)
+
+
+def test_a_class_with_an_impossible_row_has_an_infinite_loss_and_the_others_theirs() -> None:
+    result = xent.evaluate(np.array([[0.0, 1.0], [0.5, 0.5], [0.5, 0.5]]), np.array([0, 0, 1]), kind="probs")
+    first, second = result.by_class
+    assert first.log_loss_nats == Estimate(math.inf)
+    assert second.log_loss_nats.value == math.log(2.0)
+    assert math.isnan(first.share_of_loss)
+    assert math.isnan(second.share_of_loss)
 
 
 def test_confusion(rows: Rows, plain: Evaluation) -> None:
@@ -275,7 +296,8 @@ def test_cells_lie_between_their_edges() -> None:
     rng = np.random.default_rng(0)
     tiny = 10.0 ** -rng.uniform(0, 12, 5000)
     p = np.concatenate([rng.random(5000), tiny, 1.0 - tiny, np.arange(3601) / 3600, [0.0, 1.0]])
-    edges, place = cell_edges(), cells(p)
+    near = 2.0 ** (-np.arange(1, FINE) / 2.0) / CELLS
+    edges, place = np.concatenate([[0.0], near[::-1], np.arange(1, CELLS) / CELLS, 1.0 - near, [1.0]]), cells(p)
     assert len(edges) == CELL_COUNT + 1
     assert (np.diff(edges) > 0.0).all()
     assert (p >= edges[place] * (1 - 1e-12)).all()

@@ -118,14 +118,14 @@ def _details(result: Evaluation, width: int) -> Iterator[list[Text]]:
 
 def _classes(result: Evaluation, width: int) -> list[Text]:
     """The classes that carry most of the loss."""
-    headings = ("class", counted_in(result), "log loss", "share", "recall", "precision", "mean p", "freq.")
+    headings = ("class", counted_in(result), "log loss", "95 % interval", "share", "recall", "precision", "mean p", "freq.")
     ordered = worst_classes(result)
-    losses = column([Estimate(row.log_loss_nats) for row in ordered])
+    losses = column([row.log_loss_nats for row in ordered])
     rows: list[list[str]] = []
-    for row, (nats, _) in list(zip(ordered, losses, strict=True))[:MOST_CLASSES]:
+    for row, (nats, span) in list(zip(ordered, losses, strict=True))[:MOST_CLASSES]:
         shares = (row.share_of_loss, row.recall, row.precision, row.predicted_share, row.actual_share)
-        rows.append([shown(row.name), amount(row.weight), nats, *map(percent, shares)])
-    lines = sheet(width, headings, rows, spare=("freq.", "mean p", "precision", "share"))
+        rows.append([shown(row.name), amount(row.weight), nats, span, *map(percent, shares)])
+    lines = sheet(width, headings, rows, spare=("freq.", "mean p", "95 % interval", "precision", "share"))
     return [*lines, *_some(MOST_CLASSES, len(ordered), "classes, those with most of the loss first")]
 
 

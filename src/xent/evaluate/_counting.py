@@ -97,11 +97,15 @@ class Counting:
             **{f"bucket_top_{k}": (None, self.bucket, rank < k) for k in self.spec.top_k},
             "class_weight": (None, self.target, None),
             "class_nats": (self.nats, self.target, None),
-            "class_square_nats": (self.squares, self.target, None),
+            "class_infinite": (None, self.target, self.infinite),
+            "class_weighted_square_nats": (self._weighed(self.squares), self.target, None),
             "class_brier": (brier, self.target, None),
             "class_hits": (None, self.target, right),
             "class_predicted": (None, predicted, None),
         }
+        if self.weight is not None:
+            jobs["class_square_weight"] = (self.weight, self.target, None)
+            jobs["class_square_weight_nats"] = (self._weighed(self.nats), self.target, None)
         if self.spec.binned:
             own = self._take(self.rows.own)
             place = self.target * bins + np.minimum((own * bins).astype(np.int64), bins - 1)

@@ -9,7 +9,7 @@ import numpy.typing as npt
 from scipy.ndimage import gaussian_filter1d
 
 from xent.evaluate._exact import ExactSums, ratio, rounded
-from xent.evaluate._places import FINE, bin_of_cell
+from xent.evaluate._places import bin_of_cell
 from xent.evaluate._spec import CELLS
 
 Floats = npt.NDArray[np.float64]
@@ -82,10 +82,3 @@ def smooth_error(cells: Table) -> float:
         middle = (low + high) / 2.0
         low, high = (middle, high) if left(middle) > middle else (low, middle)
     return (low + high) / 2.0
-
-
-def cell_edges() -> Floats:
-    """Edges of the cells of the confidence."""
-    inner = np.arange(1, CELLS) / CELLS
-    near = 2.0 ** (-np.arange(1, FINE) / 2.0) / CELLS
-    return np.concatenate([[0.0], near[::-1], inner, 1.0 - near, [1.0]])

@@ -22,7 +22,7 @@ def sizes(spec: Spec) -> dict[str, int]:
         "loss_weight": LOSS_BINS,
         "loss_nats": LOSS_BINS,
     }
-    by_class = {f"class_{name}": n for name in ("weight", "nats", "square_nats", "brier", "hits", "predicted")}
+    by_class = {f"class_{name}": n for name in (*CLASSED, *(SPREAD if spec.weighted else ()))}
     of_classes = {
         "bucket_brier": BUCKETS,
         "bucket_entropy": BUCKETS,
@@ -48,6 +48,9 @@ def sizes(spec: Spec) -> dict[str, int]:
     }
 
 
+CLASSED = ("weight", "nats", "infinite", "weighted_square_nats", "brier", "hits", "predicted")
+SPREAD = ("square_weight", "square_weight_nats")
+"""What is summed for each class: as below, and w of rows taken for it; without weights w² is w, and w²·ℓ is w·ℓ."""
 GROUPED = ("weight", "nats", "infinite", "square_weight", "weighted_square_nats", "square_weight_nats", "brier", "hits", "size")
 """What is summed for each value of a column: w, w·ℓ, w of infinite rows, w², w²·ℓ², w²·ℓ, w·Brier, w of right rows, w·bytes."""
 

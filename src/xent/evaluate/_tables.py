@@ -40,8 +40,9 @@ class ClassRow:
 
     name: str
     weight: float
-    log_loss_nats: float
+    log_loss_nats: Estimate
     share_of_loss: float
+    """Of the whole loss; NaN where that is infinite."""
     brier: float
     recall: float
     precision: float
@@ -119,24 +120,30 @@ def by_class(totals: Totals) -> tuple[ClassRow, ...]:
     """A row for each class, in their order."""
     if not totals.spec.n_classes:
         return ()
-    names = ("weight", "nats", "brier", "hits", "predicted")
-    columns = [totals.sums[f"class_{name}"].wholes() for name in names]
-    whole, loss = sum(columns[0]), sum(columns[1])
-    infinite = bool(totals.sums["infinite_weight"].total())
+    known = {name.removeprefix("class_"): sums.wholes() for name, sums in totals.sums.items() if name.startswith("class_")}
+    # Without weights every row weighs 1, and so does the square of its weight.
+    known = {"square_weight": known["weight"], "square_weight_nats": known["nats"]} | known
+    whole, loss = sum(known["weight"]), None if any(known["infinite"]) else sum(known["nats"])
     given = _given(totals, whole)
     return tuple(
-        ClassRow(
-            name=name,
-            weight=rounded(weight),
-            log_loss_nats=ratio(nats, weight),
-            share_of_loss=math.nan if infinite else ratio(nats, loss),
-            brier=ratio(score, weight),
-            recall=ratio(hits, weight),
-            precision=ratio(hits, predicted),
-            predicted_share=share,
-            actual_share=ratio(weight, whole),
-        )
-        for name, weight, nats, score, hits, predicted, share in zip(totals.spec.classes, *columns, given, strict=True)
+        _class(name, {key: sums[n] for key, sums in known.items()}, whole, loss, given[n])
+        for n, name in enumerate(totals.spec.classes)
+    )
+
+
+def _class(name: str, sums: dict[str, int], whole: int, loss: int | None, given: float) -> ClassRow:
+    """One class, of all weight and all loss; its share of an infinite loss is nothing."""
+    weight = sums["weight"]
+    return ClassRow(
+        name=name,
+        weight=rounded(weight),
+        log_loss_nats=_mean_loss(sums),
+        share_of_loss=math.nan if loss is None else ratio(sums["nats"], loss),
+        brier=ratio(sums["brier"], weight),
+        recall=ratio(sums["hits"], weight),
+        precision=ratio(sums["hits"], sums["predicted"]),
+        predicted_share=given,
+        actual_share=ratio(weight, whole),
     )
 
 
@@ -158,12 +165,11 @@ def by_group(totals: Totals) -> tuple[GroupRow, ...]:
 
 def _group(name: str, sums: dict[str, int]) -> GroupRow:
     weight = sums["weight"]
-    loss = Estimate(math.inf) if sums["infinite"] else _normal(sums)
     of_classes = "brier" in sums
     return GroupRow(
         name=name,
         weight=rounded(weight),
-        log_loss_nats=loss,
+        log_loss_nats=_mean_loss(sums),
         brier=ratio(sums["brier"], weight) if of_classes else None,
         accuracy=ratio(sums["hits"], weight) if of_classes else None,
         bits_per_byte=_bits_per_byte(sums) if "size" in sums else None,
@@ -175,9 +181,11 @@ def _bits_per_byte(sums: dict[str, int]) -> float:
     return math.inf if sums["infinite"] else ratio(sums["nats"], sums["size"]) / LN2
 
 
-def _normal(sums: dict[str, int]) -> Estimate:
-    """The weighted mean of the loss with the interval that a normal distribution of its error gives."""
+def _mean_loss(sums: dict[str, int]) -> Estimate:
+    """The weighted mean of the loss with the interval of a normal error; infinite where a row of some weight is."""
     weight = sums["weight"]
+    if sums["infinite"]:
+        return Estimate(math.inf)
     if not weight:
         return Estimate(math.nan)
     nats = sums["nats"]

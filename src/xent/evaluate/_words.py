@@ -104,7 +104,7 @@ def counted_in(result: Evaluation) -> str:
 
 def worst_classes(result: Evaluation) -> list[ClassRow]:
     """The classes, those with most of the loss first."""
-    return sorted(result.by_class, key=lambda row: -_or(row.share_of_loss, 0.0))
+    return sorted(result.by_class, key=lambda row: (row.log_loss_nats.value != math.inf, -_or(row.share_of_loss, 0.0)))
 
 
 def worst_groups(result: Evaluation) -> list[GroupRow]:

@@ -84,13 +84,15 @@ def between(of: Estimate) -> str:
 
 def classes(result: Evaluation) -> Table:
     """The classes, those with most of the loss first."""
-    headings = ("class", counted_in(result), "log loss", "share of loss", "recall", "precision", "mean p", "frequency")
+    headings = ("class", counted_in(result), "log loss", "95 % interval", "share of loss", "recall", "precision")
+    headings += ("mean p", "frequency")
     ordered = worst_classes(result)
     rows = [
         [
             name(row.name),
             Cell(amount(row.weight), row.weight),
-            plain(row.log_loss_nats),
+            estimate(row.log_loss_nats),
+            Cell(between(row.log_loss_nats)),
             *map(share, (row.share_of_loss, row.recall, row.precision, row.predicted_share, row.actual_share)),
         ]
         for row in ordered[:MOST_CLASSES]
