@@ -180,10 +180,9 @@ def test_classes(rows: Rows, weighted: Evaluation) -> None:
         assert row.weight == pytest.approx(math.fsum(rows.weight[here]), **EXACT)
         value = mean(rows.nats[here], rows.weight[here])
         spread = (rows.weight[here] ** 2 * (rows.nats[here] - value) ** 2).sum()
-        half = stats.norm.ppf(0.975) * math.sqrt(spread) / rows.weight[here].sum()
+        error = math.sqrt(spread) / rows.weight[here].sum()
         assert row.log_loss_nats.value == pytest.approx(value, rel=1e-13)
-        assert row.log_loss_nats.low == pytest.approx(value - half, rel=1e-10)
-        assert row.log_loss_nats.high == pytest.approx(value + half, rel=1e-10)
+        assert (row.log_loss_nats.low, row.log_loss_nats.high) == pytest.approx(interval(value, error), rel=1e-10)
         assert row.share_of_loss == pytest.approx((rows.nats * rows.weight)[here].sum() / total, rel=1e-12)
         weights = {"sample_weight": rows.weight}
         assert row.recall == pytest.approx(metrics.recall_score(here, predicted == k, **weights), rel=1e-12)
@@ -195,8 +194,22 @@ def test_classes(rows: Rows, weighted: Evaluation) -> None:
 def test_the_interval_of_a_class_is_that_of_rows_of_weight_one(rows: Rows, plain: Evaluation) -> None:
     for k, row in enumerate(plain.by_class):
         nats = rows.nats[rows.target == k]
-        half = stats.norm.ppf(0.975) * nats.std() / math.sqrt(len(nats))
-        assert row.log_loss_nats.high == pytest.approx(nats.mean() + half, rel=1e-10)
+        known = interval(nats.mean(), nats.std() / math.sqrt(len(nats)))
+        assert (row.log_loss_nats.low, row.log_loss_nats.high) == pytest.approx(known, rel=1e-10)
+
+
+def test_no_interval_of_a_class_goes_below_zero_and_one_row_has_none() -> None:
+    probs = np.array([[0.999, 0.001]] * 9 + [[0.01, 0.99], [0.3, 0.7]])
+    many, one = xent.evaluate(probs, np.array([0] * 10 + [1]), kind="probs").by_class
+    assert many.log_loss_nats.low is not None
+    assert many.log_loss_nats.low > 0.0
+    assert one.log_loss_nats == Estimate(-math.log(0.7))
+
+
+def interval(mean: float, error: float) -> tuple[float, float]:
+    """Where the logarithm of a mean is normal."""
+    factor = math.exp(stats.norm.ppf(0.975) * error / mean)
+    return mean / factor, mean * factor
 
 
 def test_a_class_with_an_impossible_row_has_an_infinite_loss_and_the_others_theirs() -> None:
@@ -227,8 +240,8 @@ def test_groups(rows: Rows, weighted: Evaluation) -> None:
         assert row.accuracy == pytest.approx(mean(right[here], w), **EXACT)
         bits = math.fsum(w * nats) / math.log(2.0) / math.fsum(w * rows.size[here])
         assert row.bits_per_byte == pytest.approx(bits, rel=1e-13)
-        half = stats.norm.ppf(0.975) * math.sqrt(((w * (nats - average)) ** 2).sum()) / w.sum()
-        assert row.log_loss_nats.high == pytest.approx(average + half, rel=1e-11)
+        known = interval(average, math.sqrt(((w * (nats - average)) ** 2).sum()) / w.sum())
+        assert (row.log_loss_nats.low, row.log_loss_nats.high) == pytest.approx(known, rel=1e-11)
     assert [row.name for row in weighted.by_group] == ["a", "b", "c"]
 
 

@@ -182,19 +182,20 @@ def _bits_per_byte(sums: dict[str, int]) -> float:
 
 
 def _mean_loss(sums: dict[str, int]) -> Estimate:
-    """The weighted mean of the loss with the interval of a normal error; infinite where a row of some weight is."""
-    weight = sums["weight"]
-    if sums["infinite"]:
-        return Estimate(math.inf)
-    if not weight:
-        return Estimate(math.nan)
-    nats = sums["nats"]
-    mean = ratio(nats, weight)
-    # Σ w²·(ℓ − mean)², times Σ w twice; divided by Σ w four times, and once by the unit of all sums.
+    """The weighted mean of the loss, infinite where a row of some weight is, with its interval.
+
+    The logarithm of the mean is taken as normal, so that no interval goes below 0; of one row, or of losses that are 0, there is
+    none.
+    """
+    weight, nats = sums["weight"], sums["nats"]
+    mean = math.inf if sums["infinite"] else ratio(nats, weight)
+    if not 0.0 < mean < math.inf or weight**2 <= sums["square_weight"] * UNIT:
+        return Estimate(mean)
+    # Σ w²·(ℓ − mean)², times Σ w twice; divided by the square of Σ w·ℓ, which that is as well.
     spread = weight * (weight * sums["weighted_square_nats"] - 2 * nats * sums["square_weight_nats"])
     spread += nats * nats * sums["square_weight"]
-    half = NORMAL * math.sqrt(max(ratio(spread * UNIT, weight**4), 0.0))
-    return Estimate(mean, mean - half, mean + half)
+    factor = math.exp(NORMAL * math.sqrt(max(ratio(spread * UNIT, (weight * nats) ** 2), 0.0)))
+    return Estimate(mean, mean / factor, mean * factor)
 
 
 def losses(totals: Totals) -> Losses:
