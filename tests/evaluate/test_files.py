@@ -18,6 +18,7 @@ import torch
 import xent
 from tests.evaluate.conftest import Rows
 from xent.evaluate import Columns, Comparison, Totals, metadata
+from xent.evaluate import _numpy_files as numpy_files
 
 NAMES = ("k0", "k1", "k2", "k3", "k4")
 
@@ -72,6 +73,37 @@ def test_so_do_arrays_in_an_archive(tmp_path: Path, rows: Rows, whole: str, save
     save(tmp_path / "a.npz", p=rows.probs, y=rows.target, w=rows.weight)
     found = xent.evaluate(str(tmp_path / "a.npz"), "y", kind="probs", columns="p", classes=NAMES, weight="w")
     assert found.to_json() == whole
+
+
+@pytest.mark.parametrize("save", [np.savez, np.savez_compressed])
+def test_so_do_values_of_pandas_column_by_column(tmp_path: Path, rows: Rows, whole: str, save: Callable[..., None]) -> None:
+    values = pd.DataFrame(dict(enumerate(rows.probs.T))).to_numpy()
+    assert np.isfortran(values)
+    save(tmp_path / "a.npz", y=rows.target, p=values, w=rows.weight)
+    found = xent.evaluate(str(tmp_path / "a.npz"), "y", kind="probs", columns="p", classes=NAMES, weight="w")
+    assert found.to_json() == whole
+
+
+def test_arrays_column_by_column_are_read_in_strips(tmp_path: Path, rows: Rows) -> None:
+    np.save(tmp_path / "a.npy", np.asfortranarray(rows.probs.astype(">f4")))
+    with open(tmp_path / "b.npz", "wb") as file:
+        np.savez(file, names=np.array(["a", "bc"] * 500), predictions=np.asfortranarray(rows.probs.astype(">f4")))
+    for reader, name in ((numpy_files.NPY, "a.npy"), (numpy_files.NPZ, "b.npz")):
+        strips = list(reader.batches(str(tmp_path / name), ["predictions"], 300))
+        assert [strip.num_rows for strip in strips] == [300, 300, 300, 100]
+        found = np.concatenate([strip.column(0).flatten().to_numpy() for strip in strips])
+        assert (found == rows.probs.astype(np.float32).reshape(-1)).all()
+
+
+def test_a_compressed_array_column_by_column_may_be_so_long(tmp_path: Path, rows: Rows, monkeypatch: pytest.MonkeyPatch) -> None:
+    np.savez_compressed(tmp_path / "a.npz", p=np.asfortranarray(rows.probs), y=rows.target)
+    monkeypatch.setattr(numpy_files, "MOST_PACKED", 1000)
+    with pytest.raises(xent.ArgumentError) as refused:
+        xent.evaluate(str(tmp_path / "a.npz"), "y", kind="probs", columns="p")
+    assert str(refused.value) == (
+        f"an array must be plain numbers or texts in rows, as long as it declares; {tmp_path / 'a.npz'} 'p': it is compressed, "
+        "lies column by column, and has 40128 bytes, more than 1000. Save numpy.ascontiguousarray of it, or all by numpy.savez."
+    )
 
 
 def test_so_does_a_structured_array(tmp_path: Path, rows: Rows, whole: str) -> None:
