@@ -259,7 +259,8 @@ REFUSALS = {
     ),
     "NaN": (
         ("nan.parquet", *DECLARED, "--apply", "vector.json", "-o", "c.parquet"),
-        "predictions must be numbers; row 2222 of nan.parquet holds NaN (1 such rows). Mend or remove these rows.",
+        "predictions must be numbers; row 2222 of nan.parquet holds NaN, or nothing, for class 'cat' (1 such rows). "
+        "Mend or remove these rows.",
     ),
     "files that differ": (
         ("p.parquet", "less.parquet", *DECLARED, "--apply", "vector.json", "-o", "c.parquet"),

@@ -517,11 +517,11 @@ def with_row(row, n=4):
 REFUSALS = {
     "NaN": (
         lambda: TemperatureScaling().fit(with_row([NAN, 0, 0, 0, 0]), [0, 1, 2, 3, 0]),
-        "predictions must be numbers; row 4 of X holds NaN (1 such rows). Mend or remove these rows.",
+        "predictions must be numbers; row 4 of X holds NaN, or nothing, for class '0' (1 such rows). Mend or remove these rows.",
     ),
     "NaN, to calibrate": (
         lambda: TemperatureScaling().fit(X, Y).predict_proba(with_row([NAN] * 5)),
-        "predictions must be numbers; row 4 of X holds NaN (1 such rows). Mend or remove these rows.",
+        "predictions must be numbers; row 4 of X holds NaN, or nothing, for class '0' (1 such rows). Mend or remove these rows.",
     ),
     "+inf": (
         lambda: TemperatureScaling().fit(with_row([INF, 0, 0, 0, 0]), [0, 1, 2, 3, 0]),

@@ -57,14 +57,15 @@ def _plain(rows: pa.RecordBatch) -> pa.RecordBatch:
 
 
 class _Place:
-    """Where a row stands, in words."""
+    """Where a cell stands, in words; of lists, which of the rows they are of, and how long each is."""
 
-    def __init__(self, name: str, first: int) -> None:
-        self.name, self.first = name, first
+    def __init__(self, name: str, first: int, rows: Indices | None = None, each: int = 1) -> None:
+        self.name, self.first, self.rows, self.each = name, first, rows, each
 
-    def of(self, row: int) -> str:
+    def of(self, cell: int) -> str:
         """``row 12 of a.parquet``."""
-        return f"row {self.first + row} of {self.name}"
+        row = cell // self.each
+        return f"row {self.first + (row if self.rows is None else int(self.rows[row]))} of {self.name}"
 
 
 def _predictions(rows: pa.RecordBatch, layout: Layout, place: _Place) -> npt.NDArray[Any]:
@@ -98,44 +99,53 @@ def _log_rest(log_probs: Floats) -> Floats:
 
 
 def _lists(column: pa.Array, layout: Layout, place: _Place) -> npt.NDArray[Any]:
-    """A column of lists, all as long as there are classes."""
+    """A column of lists, all as long as there are classes; NaN where a row has none."""
     name, n = layout.predictions[0], layout.spec.n_classes
-    _no_nulls(column, name, place)
+    valid = np.flatnonzero(column.is_valid().to_numpy(zero_copy_only=False))
+    held = column.drop_null() if column.null_count else column
     if not pa.types.is_fixed_size_list(column.type):
-        lengths = pc.list_value_length(column).to_numpy(zero_copy_only=False)
+        lengths = pc.list_value_length(held).to_numpy(zero_copy_only=False)
         if (lengths != n).any():
-            row = int(np.argmax(lengths != n))
-            found = f"{place.of(row)} has {lengths[row]} in {name!r}"
+            at = int(np.argmax(lengths != n))
+            found = f"{place.of(int(valid[at]))} has {lengths[at]} in {name!r}"
             raise ArgumentError(f"a row of predictions needs {n} numbers, one a class", found, "Repair or remove the row.")
-    return _numbers(column.flatten(), name, place, each=n).reshape(-1, n)
+    numbers = _numbers(held.flatten(), name, _Place(place.name, place.first, valid, n)).reshape(-1, n)
+    if not column.null_count:
+        return numbers
+    spread = np.full((len(column), n), np.nan, numbers.dtype)
+    spread[valid] = numbers
+    return spread
 
 
-def _numbers(column: pa.Array, name: str, place: _Place, each: int = 1) -> npt.NDArray[Any]:
-    """A column of numbers, none missing; integers as float64."""
+def _numbers(column: pa.Array, name: str, place: _Place) -> npt.NDArray[Any]:
+    """A column of numbers, NaN where one is missing; integers as float64."""
     kind = column.type
-    if pa.types.is_string(kind):
-        return _strict_numbers(column, name, place)
+    if pa.types.is_string(kind) or pa.types.is_null(kind):
+        return _strict_numbers(column.cast(pa.string()), name, place)
     if not (pa.types.is_floating(kind) or pa.types.is_integer(kind)):
         rule = f"predictions, weights and bytes must be numbers; column {name!r} must hold them"
         raise DTypeError(rule, f"in {place.name} it holds {kind}", "Convert it, or name another column.")
-    _no_nulls(column, name, place, each)
-    return column.to_numpy(zero_copy_only=False) if pa.types.is_floating(kind) else column.cast(pa.float64()).to_numpy()
+    numbers = column if pa.types.is_floating(kind) else column.cast(pa.float64())
+    return numbers.to_numpy(zero_copy_only=False)
 
 
 NUMBER = r"^[+-]?(\d+\.?\d*|\.\d+)([eE][+-]?\d+)?$|^[+-]?inf$|^nan$"
 """How numbers are written in text: a point, an exponent, inf, nan; nothing else, and no spaces."""
+ZERO = r"^[+-]?[0.]+([eE]|$)"
+"""What is 0 as it is written, not only as float64 has it."""
 
 
 def _strict_numbers(column: pa.Array, name: str, place: _Place) -> Floats:
-    """Text as float64; a cell that is no number, or beyond float64, is refused with its row."""
-    _no_nulls(column, name, place)
-    written = pc.match_substring_regex(column, NUMBER)
+    """Text as float64, NaN where there is none; a cell that is no number, or beyond float64, is refused with its row."""
+    written = pc.match_substring_regex(column, NUMBER).fill_null(True)
     if not pc.all(written).as_py():
         raise _strange_number(column, name, place, ~written.to_numpy(zero_copy_only=False), "is no number")
-    values = pc.cast(pc.utf8_ltrim(column, "+"), pa.float64()).to_numpy()
-    endless = np.isinf(values) & ~pc.match_substring(column, "inf").to_numpy(zero_copy_only=False)
-    if endless.any():
-        raise _strange_number(column, name, place, endless, "is beyond float64")
+    values = pc.cast(pc.utf8_ltrim(column, "+"), pa.float64()).to_numpy(zero_copy_only=False)
+    for beyond, meant in ((np.isinf(values), "inf"), (values == 0.0, ZERO)):
+        if beyond.any():
+            beyond &= ~pc.match_substring_regex(column, meant).fill_null(True).to_numpy(zero_copy_only=False)
+        if beyond.any():
+            raise _strange_number(column, name, place, beyond, "is beyond float64")
     return values
 
 
@@ -147,16 +157,20 @@ def _strange_number(column: pa.Array, name: str, place: _Place, bad: npt.NDArray
     return ArgumentError("numbers are written as 0.5, 5e-1, inf or nan", found, "Repair or remove the row.")
 
 
-def _no_nulls(column: pa.Array, name: str, place: _Place, each: int = 1) -> None:
-    if column.null_count:
-        row = int(np.argmax(column.is_null().to_numpy(zero_copy_only=False))) // each
-        found = f"{place.of(row)} has none in {name!r} ({column.null_count} such cells)"
-        raise ArgumentError("every row needs a number in this column", found, "Fill the cells or remove the rows.")
-
-
 def _amounts(rows: pa.RecordBatch, name: str | None, place: _Place) -> Floats | None:
-    """Weights, or numbers of bytes."""
-    return None if name is None else _numbers(rows.column(name), name, place).astype(np.float64)
+    """Weights, or numbers of bytes; none may be missing."""
+    if name is None:
+        return None
+    column = rows.column(name)
+    if column.null_count:
+        found = f"{place.of(_first_null(column))} has none in {name!r} ({column.null_count} such cells)"
+        raise ArgumentError("every row needs a number in this column", found, "Fill the cells or remove the rows.")
+    return _numbers(column, name, place).astype(np.float64)
+
+
+def _first_null(column: pa.Array) -> int:
+    """Where the first cell without a value stands."""
+    return int(np.argmax(column.is_null().to_numpy(zero_copy_only=False)))
 
 
 def _target(rows: pa.RecordBatch, layout: Layout, place: _Place) -> Indices:
@@ -243,8 +257,8 @@ def _whole(column: pa.Array) -> bool:
 def _keys(column: pa.Array, name: str, place: _Place) -> Keys:
     """What decides how a row is drawn: its id."""
     if column.null_count:
-        row = int(np.argmax(column.is_null().to_numpy(zero_copy_only=False)))
-        raise ArgumentError("every row needs an id", f"{place.of(row)} has none in {name!r}", "Fill it, or leave --id out.")
+        found = f"{place.of(_first_null(column))} has none in {name!r}"
+        raise ArgumentError("every row needs an id", found, "Fill it, or leave --id (id=) out.")
     if pa.types.is_integer(column.type):
         return mixed(column.to_numpy(zero_copy_only=False).astype(np.int64).view(np.uint64))
     return hashed_texts(_texts(column))

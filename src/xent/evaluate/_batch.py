@@ -22,11 +22,11 @@ MOST_WEIGHT = 1e100
 ROUNDED = 0.01
 """Sums so near 1 look like rounding, not like logits."""
 MEND = "Mend or remove these rows."
+SKIP = "Mend these rows, or leave them out and count them: --skip-unfit (skip_unfit=True)."
 LOOKS = {
     "probs": "Are these logits, or log-probabilities? Say so.",
     "log-probs": "Are these logits, or probabilities? Say so.",
     "target-log-probs": "Are these probabilities? Take their logarithm.",
-    "logits": MEND,
 }
 
 
@@ -126,22 +126,28 @@ def check_contradiction(spec: Spec, batch: Batch) -> None:
         raise DistributionError("logits are any real numbers", found, "They look like probabilities: declare them so.")
 
 
-def unfit_error(spec: Spec, batch: Batch, unfit: npt.NDArray[np.bool_]) -> DistributionError:
-    """What is wrong with the first of the rows [N] that are not what they are declared to be."""
+def unfit_error(spec: Spec, batch: Batch, unfit: npt.NDArray[np.bool_], mend: str = MEND) -> DistributionError:
+    """What is wrong with the first of the rows [N] that are not what they are declared to be; `mend` is the plain remedy."""
     row, count = int(np.argmax(unfit)), int(unfit.sum())
     values = np.asarray(batch.values[row], np.float64).reshape(-1)
     if np.isnan(values).any():
-        rule, found = "predictions must be numbers", f"{batch.place(row)} holds NaN"
+        rule, found = "predictions must be numbers", f"{batch.place(row)} {_hole(spec, values)}"
     elif spec.kind == "logits":
         rule, found = "a row of logits needs a finite one and no +inf", f"{batch.place(row)} has none or holds +inf"
     elif spec.kind == "target-log-probs":
         rule, found = "log-probabilities must be at most 0", f"{batch.place(row)} holds {values[0]:.6g}"
     else:
         rule, found = _sum_of(spec, batch, row, values)
-    remedy = MEND if np.isnan(values).any() else LOOKS[spec.kind]
+    remedy = mend if np.isnan(values).any() or spec.kind == "logits" else LOOKS[spec.kind]
     if spec.kind == "probs" and values.min() >= 0.0 and abs(values.sum() - 1.0) <= ROUNDED:
         remedy = "Were they rounded? Write more digits, or allow it: --sum-tolerance 0.001 (sum_tolerance=); nothing is rescaled."
     return DistributionError(rule, f"{found} ({count} such rows)", remedy)
+
+
+def _hole(spec: Spec, values: Floats) -> str:
+    """What a row lacks: a cell without a value is read as NaN."""
+    of = f" for class {spec.classes[int(np.argmax(np.isnan(values)))]!r}" if spec.classes else ""
+    return f"holds NaN, or nothing,{of}".rstrip(",")
 
 
 def _sum_of(spec: Spec, batch: Batch, row: int, values: Floats) -> tuple[str, str]:

@@ -8,7 +8,7 @@ import numpy as np
 
 from xent._errors import ArgumentError
 from xent.evaluate import _bytes
-from xent.evaluate._batch import Batch, check, check_contradiction, unfit_error
+from xent.evaluate._batch import SKIP, Batch, check, check_contradiction, unfit_error
 from xent.evaluate._confusion import Confusion
 from xent.evaluate._counting import Counting
 from xent.evaluate._exact import ExactSums
@@ -86,7 +86,7 @@ class Totals:
             rows, binned = judged(self.spec, batch.values, batch.target, batch.weight)
         unfit = rows.unfit & (batch.target >= 0)
         if unfit.any() and not self.skip_unfit:
-            raise unfit_error(self.spec, batch, rows.unfit)
+            raise unfit_error(self.spec, batch, unfit, SKIP)
         part = Totals(self.spec)
         counting = Counting(self.spec, batch, rows, np.flatnonzero((batch.target >= 0) & ~unfit))
         n = len(batch.target)
