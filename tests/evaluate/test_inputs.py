@@ -1,5 +1,6 @@
 """What stands in files and tables, to the last cell: gaps, numbers, names, ids and labels."""
 
+import json
 from pathlib import Path
 
 import numpy as np
@@ -7,6 +8,8 @@ import pyarrow as pa
 import pytest
 
 import xent
+from xent.evaluate import Columns, Comparison, count_table
+from xent.evaluate._ids import keys
 
 HEADER = "p_a,p_b,y,w\n"
 GAP = "p_a,p_b,y,w\n0.5,0.5,a,1\n,0.5,a,1\n0.9,0.1,b,1\n"
@@ -75,3 +78,58 @@ def test_whole_numbers_may_be_missing_as_well() -> None:
     assert xent.evaluate(alone, kind="target-log-probs", columns="lp", skip_unfit=True).unfit == 1
     with pytest.raises(xent.DistributionError, match=r"row 1 of the table holds NaN, or nothing \(1 such rows\)"):
         xent.evaluate(alone, kind="target-log-probs", columns="lp")
+
+
+def pairs(ids: pa.Array, **columns: object) -> pa.Table:
+    return pa.table({"p_a": [0.5, 0.25, 0.75], "p_b": [0.5, 0.75, 0.25], "y": ["a", "b", "b"], "id": ids, **columns})
+
+
+NUMBERS = [7, -(2**63), 1234567890123456789]
+
+
+@pytest.mark.parametrize("ids", [pa.array([str(n) for n in NUMBERS]), pa.array(NUMBERS, pa.decimal128(20))], ids=str)
+def test_a_number_and_its_text_are_one_id(ids: pa.Array) -> None:
+    columns = Columns("y", "probs", "p_", id="id")
+    one, other = (count_table(pairs(column), columns) for column in (pa.array(NUMBERS), ids))
+    assert one.to_bytes() == other.to_bytes()
+    assert Comparison.of(one, other).log_loss_nats.difference.value == 0.0
+
+
+def test_numbers_of_a_text_file_pair_with_those_of_another(tmp_path: Path) -> None:
+    lines = [json.dumps({"p_a": 0.5, "p_b": 0.5, "y": "a", "id": n}) for n in (1, 2.5, 3)]
+    (tmp_path / "a.jsonl").write_text("\n".join(lines))
+    (tmp_path / "b.csv").write_text("p_a,p_b,y,id\n" + "".join(f"0.5,0.5,a,{n}\n" for n in (3, 1, 2.5)))
+    options = {"kind": "probs", "columns": "p_", "id": "id"}
+    paths = [str(tmp_path / name) for name in ("a.jsonl", "b.csv")]
+    assert xent.evaluate.compare(*paths, "y", **options).log_loss_nats.difference.value == 0.0
+
+
+def test_every_number_has_a_key_of_its_own() -> None:
+    words = ["-0", "00", "0", "01", "1", "-1", str(2**64 - 1), str(2**63), str(2**63 - 1), str(-(2**63)), str(-(2**63) - 1)]
+    found = keys(pa.array(words))
+    assert len(set(found.tolist())) == len(words)
+    unsigned = [2**64 - 1, 2**63, 2**63 - 1, 0, 1]
+    assert keys(pa.array(unsigned, pa.uint64())).tolist() == keys(pa.array([str(n) for n in unsigned])).tolist()
+    assert keys(pa.array(["x", "12"])).tolist() == [keys(pa.array(["x"]))[0], keys(pa.array([12]))[0]]
+
+
+def test_ids_that_float64_cannot_tell_apart_are_refused(tmp_path: Path) -> None:
+    (tmp_path / "a.jsonl").write_text('{"p_a": 0.5, "p_b": 0.5, "y": "a", "id": 9007199254740993}\n')
+    with pytest.raises(xent.ArgumentError) as refused:
+        xent.evaluate(str(tmp_path / "a.jsonl"), "y", kind="probs", columns="p_", id="id")
+    assert str(refused.value) == (
+        f"ids must be told apart; row 0 of {tmp_path / 'a.jsonl'} holds 9007199254740992 in 'id', "
+        "and float64 does not tell it from its neighbours. Write ids as texts."
+    )
+
+
+def test_every_row_has_an_id() -> None:
+    with pytest.raises(xent.ArgumentError) as refused:
+        xent.evaluate(pairs(pa.array(["x", None, "z"])), "y", kind="probs", columns="p_", id="id")
+    assert str(refused.value) == "every row needs an id; row 1 of the table has none in 'id'. Fill it, or leave --id (id=) out."
+
+
+def test_what_has_no_group_is_called_so() -> None:
+    groups = pairs(pa.array([1, 2, 3]), g=pa.array(["x", None, ""]))
+    found = xent.evaluate(groups, "y", kind="probs", columns="p_", by="g")
+    assert [row.name for row in found.by_group] == ["", "(none)", "x"]

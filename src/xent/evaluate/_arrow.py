@@ -12,7 +12,8 @@ import pyarrow.compute as pc
 from xent._errors import ArgumentError, DTypeError, LabelError
 from xent.evaluate._batch import Batch
 from xent.evaluate._columns import Layout
-from xent.evaluate._hashing import Keys, hashed_texts, mixed
+from xent.evaluate._hashing import Keys
+from xent.evaluate._ids import inexact, keys, texts
 
 Indices = npt.NDArray[np.int64]
 Floats = npt.NDArray[np.float64]
@@ -34,10 +35,10 @@ def batch_of(rows: pa.RecordBatch, layout: Layout, *, source: int = 0, first: in
         first=first,
         name=name,
         keys=None if layout.id is None else _keys(rows.column(layout.id), layout.id, place),
-        ids=None if layout.id is None else _texts(rows.column(layout.id)),
+        ids=None if layout.id is None else texts(rows.column(layout.id)),
         weight=_amounts(rows, layout.weight, place),
         size=_amounts(rows, layout.size, place),
-        group=None if layout.by is None else _texts(rows.column(layout.by)),
+        group=None if layout.by is None else texts(rows.column(layout.by)),
     )
 
 
@@ -239,26 +240,14 @@ def _strange_label(value: Any, layout: Layout, place: str, count: int) -> LabelE
     return LabelError(f"true classes must be among the {len(classes)} of the columns ({shown})", found, remedy)
 
 
-def _texts(column: pa.Array) -> list[str]:
-    """Values as text; nothing for what is missing."""
-    if pa.types.is_string(column.type):
-        return column.fill_null("").to_pylist()
-    if pa.types.is_floating(column.type) and pc.all(pc.less_equal(pc.abs(column), 2.0**53)).as_py() and _whole(column):
-        # Whole numbers that a reader widened: JSON lines know one kind of number.
-        column = column.cast(pa.int64(), safe=False)
-    return ["" if value is None else str(value) for value in column.to_pylist()]
-
-
-def _whole(column: pa.Array) -> bool:
-    """Whether no number of a column has a fraction."""
-    return bool(pc.all(pc.equal(column, pc.trunc(column))).as_py())
-
-
 def _keys(column: pa.Array, name: str, place: _Place) -> Keys:
     """What decides how a row is drawn: its id."""
     if column.null_count:
         found = f"{place.of(_first_null(column))} has none in {name!r}"
         raise ArgumentError("every row needs an id", found, "Fill it, or leave --id (id=) out.")
-    if pa.types.is_integer(column.type):
-        return mixed(column.to_numpy(zero_copy_only=False).astype(np.int64).view(np.uint64))
-    return hashed_texts(_texts(column))
+    far = inexact(column)
+    if far.any():
+        row = int(np.argmax(far))
+        found = f"{place.of(row)} holds {column[row].as_py():.0f} in {name!r}, and float64 does not tell it from its neighbours"
+        raise ArgumentError("ids must be told apart", found, "Write ids as texts.")
+    return keys(column)
