@@ -112,7 +112,7 @@ def test_names_from_data_are_shown_and_not_obeyed(folder: Path, capsys: pytest.C
 REFUSED = {
     "no file": ([], "predictions must be named; no file is given. Try: xent evaluate out/predictions.parquet"),
     "no such file": (["x.csv"], "predictions must be files that exist; there is nothing at x.csv. Check the path."),
-    "another kind of file": (["x.txt"], "x.txt ends in '.txt'. Convert or rename it."),
+    "another kind of file": (["x.txt"], "x.txt ends in '.txt'. Write it with commas, as .csv."),
     "two kinds": (["a.parquet", "--probs", "p_", "--logits", "p_"], "predictions are of one kind; found --probs and --logits."),
     "nothing declared": (["a.parquet"], "what predictions are must be declared"),
     "a wrong declaration": (["a.parquet", "--log-probs", "p_", "--target", "y"], "Are these logits, or probabilities? Say so."),

@@ -2,6 +2,7 @@
 
 import io
 import json
+import os
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
@@ -19,6 +20,7 @@ import xent
 from tests.evaluate.conftest import Rows
 from xent.evaluate import Columns, Comparison, Totals, metadata
 from xent.evaluate import _numpy_files as numpy_files
+from xent.evaluate._files import found_files
 
 NAMES = ("k0", "k1", "k2", "k3", "k4")
 
@@ -219,24 +221,49 @@ REFUSED: dict[str, tuple[Callable[[], object], type[Exception], str]] = {
         xent.ArgumentError,
         "what predictions are must be declared: --probs, --logits or --log-probs with their columns, or --target-log-probs; "
         "the table has 4 columns ('p_a', 'p_b', 'y', 'w') and says nothing of them. "
-        "Say, for instance, --probs p_ --target COLUMN.",
+        "Say, for instance, --probs p_ --target COLUMN, or kind='probs', columns='p_', target='COLUMN'.",
     ),
     "no target": (
         lambda: xent.evaluate(HALF, kind="probs", columns="p_"),
         xent.ArgumentError,
-        "the column of true classes must be declared with --target; the table has 4 columns ('p_a', 'p_b', 'y', 'w'). "
+        "the column of true classes must be declared with --target (target=); the table has 4 columns ('p_a', 'p_b', 'y', 'w'). "
         "Name one of them.",
+    ),
+    "a kind without columns": (
+        lambda: xent.evaluate(HALF, "y", kind="probs"),
+        xent.ArgumentError,
+        "predictions need their columns; kind is 'probs' and the table has 4 columns ('p_a', 'p_b', 'y', 'w'). "
+        "Say, for instance, columns='p_'.",
+    ),
+    "lists of any length": (
+        lambda: xent.evaluate(pa.table({"p": [[0.5, 0.5]], "y": ["a"]}), "y", kind="probs", columns="p"),
+        xent.ArgumentError,
+        "a column of lists of any length does not say how many classes there are; 'p' of the table is list<item: double>. "
+        "Name the classes: --classes cat,dog,fish, or classes=['cat', 'dog', 'fish'].",
+    ),
+    "too few names": (
+        lambda: xent.evaluate(HALF, "y", kind="probs", columns="p_", classes=("a", "b", "c")),
+        xent.ArgumentError,
+        "--classes (classes=) must name every column of predictions; 3 names for 2 columns. "
+        "Name all, in the order of the columns.",
+    ),
+    "one score and names": (
+        lambda: xent.evaluate(pa.table({"s": [0.5], "y": ["cat"]}), "y", kind="probs", columns="s"),
+        xent.LabelError,
+        "true classes must be among the 2 of the columns ('0', '1'); row 0 of the table holds 'cat' in 'y' (1 such rows). "
+        "One column of scores names no classes: --classes FIRST,SECOND (classes=) does; the score is the second's.",
     ),
     "no such target": (
         lambda: xent.evaluate(HALF, "yy", kind="probs", columns="p_"),
         xent.ArgumentError,
-        "--target must name a column; 'yy' is none of the 4 columns ('p_a', 'p_b', 'y', 'w') of the table. Did you mean 'y'?",
+        "--target (target=) must name a column; 'yy' is none of the 4 columns ('p_a', 'p_b', 'y', 'w') of the table. "
+        "Did you mean 'y'?",
     ),
     "a prefix of nothing": (
         lambda: xent.evaluate(HALF, "y", kind="probs", columns="q_"),
         xent.ArgumentError,
-        "--probs must name columns, or begin the names of at least two; 'q_' begins 0 of the 4 columns ('p_a', 'p_b', 'y', 'w') "
-        "of the table. Several columns are written with commas between them.",
+        "--probs (columns=) must name columns, or begin the names of at least two; "
+        "'q_' begins 0 of the 4 columns ('p_a', 'p_b', 'y', 'w') of the table. Several columns are written with commas between them.",
     ),
     "logits declared as probabilities": (
         lambda: xent.evaluate(LOGITS, "y", kind="probs", columns="p_"),
@@ -387,3 +414,47 @@ def rows_with_other_weights(rows: Rows) -> Totals:
     totals = Totals(rows.spec)
     totals.update(replace(rows.batch(), weight=rows.weight + 1.0))
     return totals
+
+
+def test_linked_folders_are_read_once_and_loops_end(tmp_path: Path, table: pa.Table) -> None:
+    for folder in ("here/deep", "there", "here/.left"):
+        (tmp_path / folder).mkdir(parents=True)
+    for n, name in enumerate(("here/a.parquet", "here/deep/b.parquet", "there/c.parquet", "here/.left/d.parquet")):
+        pa_parquet.write_table(table.slice(250 * n, 250), tmp_path / name)
+    for link, to in {"linked": "there", "again": "there", "deep/up": "here", "e.parquet": "there/c.parquet"}.items():
+        (tmp_path / "here" / link).symlink_to(tmp_path / to)
+    found = [os.path.relpath(path, tmp_path) for path in found_files([str(tmp_path / "here")])]
+    assert found == ["here/a.parquet", "here/again/c.parquet", "here/deep/b.parquet"]
+
+
+@pytest.mark.parametrize(
+    ("path", "said"),
+    [
+        ("", "predictions must be files that exist; a path is empty. Name a file, or . for this folder."),
+        ("nowhere", "predictions must be files that exist; there is nothing at nowhere. Check the path."),
+        ("a.csv.gz", "a.csv.gz ends in '.gz'. Unpack it first."),
+        ("a.TSV", "a.TSV ends in '.TSV'. Write it with commas, as .csv."),
+        ("a.json", "a.json ends in '.json'. Write one object a line, as .jsonl."),
+        ("a.pt", "a.pt ends in '.pt'. Load it where you trust it, and save the arrays by numpy.savez."),
+        ("a.xlsx", "a.xlsx ends in '.xlsx'. Save the sheet as .csv."),
+        ("a.strange", "a.strange ends in '.strange'. Convert it."),
+        ("a.parquet", "a.parquet is no plain file. Convert it."),
+    ],
+)
+def test_paths_that_are_not_read(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, path: str, said: str) -> None:
+    monkeypatch.chdir(tmp_path)
+    if path.endswith(".parquet"):
+        os.mkfifo(path)
+    elif "." in path:
+        Path(path).touch()
+    with pytest.raises(xent.ArgumentError) as refused:
+        xent.evaluate(path, kind="probs", columns="p_")
+    assert str(refused.value).endswith(said)
+
+
+@pytest.mark.parametrize("mark", [";", "\t"])
+def test_columns_that_are_not_parted_by_commas(tmp_path: Path, mark: str) -> None:
+    (tmp_path / "a.csv").write_text(f"p_a{mark}p_b{mark}y\n0.5{mark}0.5{mark}a\n")
+    for options in ({"kind": "probs", "columns": "p_", "target": "y"}, {"kind": "probs", "columns": "q_"}, {}):
+        with pytest.raises(xent.ArgumentError, match=r"1 column \(.*Separate the columns by commas\.$"):
+            xent.evaluate(str(tmp_path / "a.csv"), **options)

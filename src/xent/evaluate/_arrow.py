@@ -236,7 +236,7 @@ def _strange_label(value: Any, layout: Layout, place: str, count: int) -> LabelE
     found = f"{place} holds {value!r} in {layout.target!r} ({count} such rows)"
     remedy = "Is a column missing, or does the label need another spelling? An empty cell leaves a row out."
     if len(layout.predictions) == 1 and classes == ("0", "1"):
-        remedy = "One column of scores does not name the classes: --classes FIRST,SECOND does; the score is the second's."
+        remedy = "One column of scores names no classes: --classes FIRST,SECOND (classes=) does; the score is the second's."
     return LabelError(f"true classes must be among the {len(classes)} of the columns ({shown})", found, remedy)
 
 
