@@ -139,6 +139,24 @@ def test_what_is_refused_takes_one_line(folder: Path, capsys: pytest.CaptureFixt
     assert sorted(os.listdir(folder)) == before
 
 
+def test_labels_that_are_places_are_said_to_be(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    said = "Labels are read as places of the classes, from 0: the classes are not called by numbers."
+    assert said not in printed(capsys, "a.parquet", "--probs", "p_", "--target", "y")
+    numbers = table().set_column(table().column_names.index("y"), "y", pa.array(ROWS.target))
+    pa_csv.write_csv(numbers, "numbers.csv")
+    assert said in printed(capsys, "numbers.csv", "--probs", "p_", "--target", "y")
+
+
+@pytest.mark.parametrize("name", ["empty.parquet", "empty.csv"])
+def test_no_rows_are_refused(folder: Path, capsys: pytest.CaptureFixture[str], name: str) -> None:
+    empty = table().slice(0, 0)
+    (pa_csv.write_csv if name.endswith(".csv") else pa_parquet.write_table)(empty, name)
+    assert run(["evaluate", name, "--probs", "p_", "--target", "y"]) == 2
+    assert capsys.readouterr().err == (
+        "xent: there must be rows to judge; there is none. Is a file empty, or nothing but a header?\n"
+    )
+
+
 def test_a_partial_result_says_so(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
     bad = table().set_column(0, "p_k0", pa.array(np.full(600, 7.0)))
     pa_parquet.write_table(bad, "bad.parquet")

@@ -263,7 +263,8 @@ REFUSED: dict[str, tuple[Callable[[], object], type[Exception], str]] = {
         lambda: xent.evaluate(HALF, "y", kind="probs", columns="q_"),
         xent.ArgumentError,
         "--probs (columns=) must name columns, or begin the names of at least two; "
-        "'q_' begins 0 of the 4 columns ('p_a', 'p_b', 'y', 'w') of the table. Several columns are written with commas between them.",
+        "'q_' begins 0 of the 4 columns ('p_a', 'p_b', 'y', 'w') of the table. "
+        "Several columns are written with commas between them.",
     ),
     "logits declared as probabilities": (
         lambda: xent.evaluate(LOGITS, "y", kind="probs", columns="p_"),
@@ -278,10 +279,10 @@ REFUSED: dict[str, tuple[Callable[[], object], type[Exception], str]] = {
         "in row 0 of the table they sum to 2.25525193 and one is 0.5 (2 such rows). Are these logits, or probabilities? Say so.",
     ),
     "probabilities declared as logits": (
-        lambda: xent.evaluate(HALF, "y", kind="logits", columns="p_"),
+        lambda: xent.evaluate(pa.concat_tables([HALF] * 10), "y", kind="logits", columns="p_"),
         xent.DistributionError,
-        "logits are any real numbers; the first 2 rows of the table hold no negative number and each sums to 1. "
-        "They look like probabilities: declare them so.",
+        "logits are any real numbers; all 20 rows hold no negative number and each sums to 1. "
+        "They look like probabilities: declare them so, by --probs or kind='probs'.",
     ),
     "probabilities declared as the target's logarithm": (
         lambda: xent.evaluate(HALF, kind="target-log-probs", columns="w"),
@@ -321,6 +322,39 @@ REFUSED: dict[str, tuple[Callable[[], object], type[Exception], str]] = {
         lambda: xent.evaluate(np.full((2, 2), 0.5), np.array([0, 1])),
         xent.ArgumentError,
         'what predictions are must be declared; kind is None. Say kind="probs", "logits", "log-probs" or "target-log-probs".',
+    ),
+    "no row": (
+        lambda: xent.evaluate(HALF.slice(0, 0), "y", kind="probs", columns="p_"),
+        xent.ArgumentError,
+        "there must be rows to judge; there is none. Is a file empty, or nothing but a header?",
+    ),
+    "no row that counts": (
+        lambda: xent.evaluate(np.array([[0.5, 0.5], [7.0, 7.0]]), np.array([-1, 0]), kind="probs", skip_unfit=True),
+        xent.ArgumentError,
+        "there must be rows to judge; of 2 rows 1 have no label and 1 are unfit. Are the columns the right ones?",
+    ),
+    "no row of any weight": (
+        lambda: xent.evaluate(np.full((2, 2), 0.5), np.array([0, 1]), kind="probs", weight=np.zeros(2)),
+        xent.ArgumentError,
+        "there must be rows to judge; every row has weight 0. Is the column of weights the right one?",
+    ),
+    "no rows to compare": (
+        lambda: xent.evaluate.compare(HALF.slice(0, 0), HALF.slice(0, 0), "y", kind="probs", columns="p_"),
+        xent.ArgumentError,
+        "there must be rows to judge; there is none. Is a file empty, or nothing but a header?",
+    ),
+    "classes of one number": (
+        lambda: xent.evaluate(pa.table({"p_01": [0.5], "p_1": [0.5], "y": [1]}), "y", kind="probs", columns="p_"),
+        xent.LabelError,
+        "classes must be called by different numbers; '01' and '1' are the same, and labels of the table are numbers. "
+        "Write labels as text, or name the classes anew.",
+    ),
+    "places of classes of other numbers": (
+        lambda: xent.evaluate(pa.table({"p_1": [0.5], "p_0": [0.5], "y": ["1"]}), "y", kind="probs", columns="p"),
+        xent.LabelError,
+        "labels that are numbers must be those of the classes, or their places from 0; in the table they are numbers, "
+        "and the classes are called '_1', '_0'. If these are meant, say --classes 1,0 (classes=) or a longer prefix; "
+        "else write names as labels.",
     ),
     "no batch": (
         lambda: xent.evaluate(iter([]), kind="probs"),

@@ -133,3 +133,16 @@ def test_what_has_no_group_is_called_so() -> None:
     groups = pairs(pa.array([1, 2, 3]), g=pa.array(["x", None, ""]))
     found = xent.evaluate(groups, "y", kind="probs", columns="p_", by="g")
     assert [row.name for row in found.by_group] == ["", "(none)", "x"]
+
+
+def test_labels_may_be_places_where_that_is_said() -> None:
+    odd = pa.table({"p_0": [0.5, 0.25], "p_1": [0.5, 0.75], "q_c0": [0.5, 0.5], "q_c1": [0.5, 0.5]})
+    odd = odd.append_column("y", pa.array([0, 1])).append_column("t", pa.array(["1", "c0"]))
+    named = pa.table({"p_cat": [0.5], "p_dog2": [0.5], "y": [1]})
+    for table, target, predictions, placed in (
+        (odd, "y", "p_", 0),
+        (odd, "y", "p", 2),
+        (odd, "t", "q_", 1),
+        (named, "y", "p_", 1),
+    ):
+        assert count_table(table, Columns(target, "probs", predictions)).counts["placed"] == placed

@@ -78,10 +78,16 @@ def print_written(report: Path, *, aside: bool) -> None:
     PipeConsole(stderr=aside, highlight=False).print(f"Wrote {report}", soft_wrap=True, markup=False)
 
 
-def print_evaluation(result: Evaluation, comparison: Comparison | None, sources: Sequence[str]) -> None:
-    """The result on stdout: numbers with intervals, what they mean, and where the loss comes from."""
+def print_evaluation(result: Evaluation, comparison: Comparison | None, sources: Sequence[str], *, placed: bool) -> None:
+    """The result on stdout: numbers with intervals, what they mean, and where the loss comes from.
+
+    `placed` tells that labels were numbers and the classes are called otherwise.
+    """
     console = PipeConsole(highlight=False)
     console.print(_heading(result, sources), soft_wrap=True, markup=False)
+    if placed:
+        line = "Labels are read as places of the classes, from 0: the classes are not called by numbers."
+        console.print(line, soft_wrap=True, markup=False)
     if result.missing:
         line = f"Partial: {len(result.missing)} units of work are missing, {shown(result.missing[0])} among them."
         console.print(line, soft_wrap=True, markup=False)

@@ -87,7 +87,7 @@ def evaluate(
     if json:
         print_json(result, comparison)
     else:
-        print_evaluation(result, comparison, predictions)
+        print_evaluation(result, comparison, predictions, placed=totals[0].counts["placed"] > 0)
     if report is not None:
         print_written(report, aside=json)
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from typing import Any
 
 import numpy as np
@@ -27,10 +28,10 @@ def batch_of(rows: pa.RecordBatch, layout: Layout, *, source: int = 0, first: in
     """
     place = _Place(name, first)
     rows = _plain(rows)
-    values = _predictions(rows, layout, place)
+    target, placed = _target(rows, layout, place)
     return Batch(
-        values=values,
-        target=_target(rows, layout, place),
+        values=_predictions(rows, layout, place),
+        target=target,
         source=source,
         first=first,
         name=name,
@@ -39,6 +40,7 @@ def batch_of(rows: pa.RecordBatch, layout: Layout, *, source: int = 0, first: in
         weight=_amounts(rows, layout.weight, place),
         size=_amounts(rows, layout.size, place),
         group=None if layout.by is None else texts(rows.column(layout.by)),
+        placed=placed,
     )
 
 
@@ -174,26 +176,35 @@ def _first_null(column: pa.Array) -> int:
     return int(np.argmax(column.is_null().to_numpy(zero_copy_only=False)))
 
 
-def _target(rows: pa.RecordBatch, layout: Layout, place: _Place) -> Indices:
-    """Class indices; -1 where a row has no class, and 0 where there is but one number a row."""
+def _target(rows: pa.RecordBatch, layout: Layout, place: _Place) -> tuple[Indices, int]:
+    """Class indices, and how many labels were places; -1 where a row has no class, and 0 where there is one number a row."""
     if layout.spec.kind == "target-log-probs":
-        return np.zeros(rows.num_rows, np.int64)
+        return np.zeros(rows.num_rows, np.int64), 0
     if layout.target is None:
-        return np.full(rows.num_rows, -1)
-    name = layout.target
-    column = rows.column(name)
-    known = _known(column.type, layout.spec.classes, name, place)
-    if known.type == pa.float64():
-        column = column.cast(known.type, safe=False)
-    found = pc.index_in(column, value_set=known, skip_nulls=True)
-    if known.type == pa.string() and not _numbered(layout.spec.classes):
-        numbers = pa.array([str(n) for n in range(len(known))])
-        found = pc.coalesce(found, pc.index_in(column, value_set=numbers, skip_nulls=True))
+        return np.full(rows.num_rows, -1), 0
+    column = rows.column(layout.target)
+    found, placed = _indices(column, layout, place)
+    if placed:
+        _check_places(layout, place)
     strange = pc.and_(found.is_null(), column.is_valid())
     if pc.any(strange).as_py():
         at = strange.to_numpy(zero_copy_only=False)
         raise _strange_label(column[int(np.argmax(at))].as_py(), layout, place.of(int(np.argmax(at))), int(at.sum()))
-    return found.fill_null(-1).to_numpy(zero_copy_only=False).astype(np.int64)
+    return found.fill_null(-1).to_numpy(zero_copy_only=False).astype(np.int64), placed
+
+
+def _indices(column: pa.Array, layout: Layout, place: _Place) -> tuple[pa.Array, int]:
+    """Class indices by name, or else by place, and how many are by place; none where a label is no class."""
+    classes = layout.spec.classes
+    known, placed = _known(column.type, layout, place)
+    if known.type == pa.float64():
+        column = column.cast(known.type, safe=False)
+    found = pc.index_in(column, value_set=known, skip_nulls=True)
+    if known.type == pa.string() and not _numbered(classes):
+        places = pa.array([str(n) for n in range(len(classes))])
+        either = pc.coalesce(found, pc.index_in(column, value_set=places, skip_nulls=True))
+        return either, found.null_count - either.null_count
+    return found, len(found) - found.null_count if placed else 0
 
 
 def _numbered(classes: tuple[str, ...]) -> bool:
@@ -201,18 +212,46 @@ def _numbered(classes: tuple[str, ...]) -> bool:
     return all(_number(text) is not None for text in classes)
 
 
-def _known(kind: pa.DataType, classes: tuple[str, ...], name: str, place: _Place) -> pa.Array:
-    """The classes as values of the target's type: by their names, or by their places where names are no integers."""
+def _known(kind: pa.DataType, layout: Layout, place: _Place) -> tuple[pa.Array, bool]:
+    """The classes as values of the target's type: by their names, or, where these are no integers, by their places."""
+    classes = layout.spec.classes
     if pa.types.is_string(kind) or pa.types.is_null(kind):
-        return pa.array(classes, pa.string())
+        return pa.array(classes, pa.string()), False
     if pa.types.is_boolean(kind):
-        return _booleans(classes)
+        return _booleans(classes), False
     if pa.types.is_integer(kind) or pa.types.is_floating(kind):
-        numbers = [_number(text) for text in classes]
-        plain = [n for n in numbers if n is not None]
-        return pa.array(plain if len(plain) == len(classes) else range(len(classes)), pa.float64())
-    rule = f"true classes must be texts, whole numbers or booleans; column {name!r} must hold them"
+        placed = not _numbered(classes)
+        numbers = range(len(classes)) if placed else [_number(text) for text in classes]
+        if len(set(numbers)) < len(classes):
+            raise _same_number(classes, place)
+        return pa.array(numbers, pa.float64()), placed
+    rule = f"true classes must be texts, whole numbers or booleans; column {layout.target!r} must hold them"
     raise DTypeError(rule, f"in {place.name} it holds {kind}", "Convert it, or name another column.")
+
+
+def _same_number(classes: tuple[str, ...], place: _Place) -> LabelError:
+    """What is said of two classes called by the same number."""
+    first: dict[float | None, str] = {}
+    one, other = next((seen, text) for text in classes if (seen := first.setdefault(_number(text), text)) != text)
+    found = f"{one!r} and {other!r} are the same, and labels of {place.name} are numbers"
+    return LabelError("classes must be called by different numbers", found, "Write labels as text, or name the classes anew.")
+
+
+ENDS_IN_NUMBER = re.compile(r"(.*?)(\d{1,9})", re.DOTALL)
+
+
+def _check_places(layout: Layout, place: _Place) -> None:
+    """Refuse to take numbers for places of classes whose names are all alike but for other numbers at their ends."""
+    ends = [match.groups() for text in layout.spec.classes if (match := ENDS_IN_NUMBER.fullmatch(text))]
+    numbers = [int(number) for _, number in ends]
+    if len(ends) < layout.spec.n_classes or len({stem for stem, _ in ends}) > 1 or numbers == list(range(len(ends))):
+        return
+    more = ", ..." if len(ends) > 10 else ""
+    called = ", ".join(map(repr, layout.spec.classes[:10])) + more
+    found = f"in {place.name} they are numbers, and the classes are called {called}"
+    meant = ",".join(map(str, numbers[:10])) + more
+    remedy = f"If these are meant, say --classes {meant} (classes=) or a longer prefix; else write names as labels."
+    raise LabelError("labels that are numbers must be those of the classes, or their places from 0", found, remedy)
 
 
 def _number(text: str) -> float | None:

@@ -21,6 +21,8 @@ MOST_WEIGHT = 1e100
 """Larger weights, times a loss, could leave float64."""
 ROUNDED = 0.01
 """Sums so near 1 look like rounding, not like logits."""
+LEAST_ALIKE = 20
+"""With fewer rows chance may make distributions of logits."""
 MEND = "Mend or remove these rows."
 SKIP = "Mend these rows, or leave them out and count them: --skip-unfit (skip_unfit=True)."
 LOOKS = {
@@ -45,6 +47,7 @@ class Batch:
         weight: [N] finite, at least 0.
         size: [N] bytes of what a row predicts.
         group: [N] the value of the column to judge by.
+        placed: how many labels were numbers that say the place of a class, as no class is called by a number.
     """
 
     values: npt.NDArray[Any]
@@ -57,6 +60,7 @@ class Batch:
     weight: Floats | None = None
     size: Floats | None = None
     group: list[str] | None = None
+    placed: int = 0
 
     def row_keys(self) -> Keys:
         """[N] the key of each row."""
@@ -114,16 +118,24 @@ def _check_amounts(batch: Batch, values: Floats | None, name: str) -> None:
         raise ArgumentError(f"{name} must lie in [0, {MOST_WEIGHT:g}]", found, "0 leaves a row out.")
 
 
-def check_contradiction(spec: Spec, batch: Batch) -> None:
-    """Refuse logits that are all distributions: real scores are none, but by a wonder."""
-    if spec.kind != "logits" or not len(batch.target):
-        return
-    rows = np.asarray(batch.values[:1000], np.float64)
-    with np.errstate(invalid="ignore"):
-        alike = (rows >= 0.0).all() and (np.abs(rows.sum(axis=1) - 1.0) <= SUM_TOLERANCE["float16"]).all()
-    if alike:
-        found = f"the first {len(rows)} rows of {batch.name} hold no negative number and each sums to 1"
-        raise DistributionError("logits are any real numbers", found, "They look like probabilities: declare them so.")
+def distributions(spec: Spec, batch: Batch, rows: Indices) -> bool:
+    """Whether logits of these rows are all distributions: real scores are none, but by a wonder. True of no row."""
+    step = max(1, 2**16 // max(spec.n_classes, 1))
+    return spec.kind == "logits" and all(_alike(batch.values[rows[n : n + step]]) for n in range(0, len(rows), step))
+
+
+def _alike(values: npt.NDArray[Any]) -> bool:
+    wide = np.asarray(values, np.float64)
+    with np.errstate(invalid="ignore", over="ignore"):
+        return bool((wide >= 0.0).all() and (np.abs(wide.sum(axis=1) - 1.0) <= SUM_TOLERANCE["float16"]).all())
+
+
+def check_contradiction(rows: int, alike: bool) -> None:
+    """Refuse logits that are all distributions; few may be so by chance."""
+    if alike and rows >= LEAST_ALIKE:
+        found = f"all {rows} rows hold no negative number and each sums to 1"
+        remedy = "They look like probabilities: declare them so, by --probs or kind='probs'."
+        raise DistributionError("logits are any real numbers", found, remedy)
 
 
 def unfit_error(spec: Spec, batch: Batch, unfit: npt.NDArray[np.bool_], mend: str = MEND) -> DistributionError:

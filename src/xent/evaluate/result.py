@@ -152,15 +152,15 @@ def _plots() -> Any:
 
 def evaluation(totals: Totals) -> Evaluation:
     """The means of a state."""
+    totals.check_judgeable()
     means, spec, counts = Means(totals), totals.spec, totals.counts
     nats, of_classes = means.log_loss(), spec.n_classes > 0
-    counted = counts["rows"] - counts["ignored"] - counts["unfit"]
     sample = totals.sample
     return Evaluation(
         kind=spec.kind,
         classes=spec.classes,
         rows=counts["rows"],
-        counted=counted,
+        counted=totals.counted,
         ignored=counts["ignored"],
         unfit=counts["unfit"],
         infinite=counts["infinite"],
@@ -176,7 +176,7 @@ def evaluation(totals: Totals) -> Evaluation:
         entropy_nats=means.mean("entropy") if of_classes else None,
         baselines=_baselines(totals, nats.value) if of_classes else None,
         calibration=calibration_errors(totals, means) if of_classes else None,
-        refinement=refinement(sample, means.finite_log_loss(), complete=len(sample) == counted) if sample else None,
+        refinement=refinement(sample, means.finite_log_loss(), complete=len(sample) == totals.counted) if sample else None,
         losses=losses(totals),
         by_class=by_class(totals),
         confusion=_confusion(totals) if of_classes else None,

@@ -8,7 +8,7 @@ import numpy as np
 
 from xent._errors import ArgumentError
 from xent.evaluate import _bytes
-from xent.evaluate._batch import SKIP, Batch, check, check_contradiction, unfit_error
+from xent.evaluate._batch import SKIP, Batch, check, check_contradiction, distributions, unfit_error
 from xent.evaluate._confusion import Confusion
 from xent.evaluate._counting import Counting
 from xent.evaluate._exact import ExactSums
@@ -18,8 +18,8 @@ from xent.evaluate._kept import Rows, sample_size, sampled, worst
 from xent.evaluate._spec import Spec
 from xent.evaluate._sums import group_names, sizes
 
-COUNTS = ("rows", "ignored", "infinite", "unfit")
-"""Rows seen; of these, without a label, of infinite loss, and left out because they are no predictions."""
+COUNTS = ("rows", "ignored", "infinite", "unfit", "placed")
+"""Rows seen; of these, without a label, of infinite loss, left out as they are no predictions, and whose label was a place."""
 
 
 class Totals:
@@ -49,13 +49,15 @@ class Totals:
         True
     """
 
-    __slots__ = ("confusion", "counts", "groups", "missing", "print", "sample", "skip_unfit", "spec", "sums", "worst")
+    __slots__ = ("alike", "confusion", "counts", "groups", "missing", "print", "sample", "skip_unfit", "spec", "sums", "worst")
 
     def __init__(self, spec: Spec, *, skip_unfit: bool = False) -> None:
         """The state of no rows."""
         self.spec, self.skip_unfit = spec, skip_unfit
         self.counts = dict.fromkeys(COUNTS, 0)
         self.print = 0
+        self.alike = spec.kind == "logits"
+        """Whether all logits counted so far are distributions."""
         self.missing: tuple[str, ...] = ()
         """Units of work that failed, where a partial result was asked for; not a part of the state."""
         self.sums = {name: ExactSums(n) for name, n in sizes(spec).items()}
@@ -76,8 +78,6 @@ class Totals:
     def of(self, batch: Batch) -> Totals:
         """The state of a batch alone, which counts as this one does; it may be computed beside others."""
         check(self.spec, batch)
-        if batch.first == 0:
-            check_contradiction(self.spec, batch)
         if not len(batch.target):
             return Totals(self.spec)
         if self.spec.kind == "target-log-probs":
@@ -95,7 +95,9 @@ class Totals:
             "ignored": int(np.count_nonzero(batch.target < 0)),
             "infinite": counting.n_infinite,
             "unfit": int(np.count_nonzero(unfit)),
+            "placed": batch.placed,
         }
+        part.alike = distributions(self.spec, batch, counting.counted)
         part.print = fingerprint(counting.keys, counting.target)
         part.groups = counting.groups
         part.sums |= counting.sums()
@@ -122,7 +124,7 @@ class Totals:
             raise ArgumentError("states merge if they count the same things", found, "Make both from one Spec.")
         self._merge_groups(other)
         self.counts = {name: self.counts[name] + other.counts[name] for name in COUNTS}
-        self.print = (self.print + other.print) % 2**64
+        self.print, self.alike = (self.print + other.print) % 2**64, self.alike and other.alike
         for name, sums in self.sums.items():
             if not name.startswith("group_"):
                 sums.merge(other.sums[name])
@@ -141,6 +143,28 @@ class Totals:
                 merged.merge(other.sums[name], np.array([place[group] for group in other.groups], np.int64))
                 self.sums[name] = merged
         self.groups = names
+
+    @property
+    def counted(self) -> int:
+        """Rows that count: neither ignored nor unfit."""
+        return self.counts["rows"] - self.counts["ignored"] - self.counts["unfit"]
+
+    def check_judgeable(self) -> None:
+        """Refuse to take a mean over nothing, or of what was declared wrongly: a property of all rows, in whatever order.
+
+        Raises:
+            ArgumentError: no row counts, or none has a weight.
+            DistributionError: logits that are all distributions.
+        """
+        rule, rows = "there must be rows to judge", self.counts["rows"]
+        if not rows:
+            raise ArgumentError(rule, "there is none", "Is a file empty, or nothing but a header?")
+        if not self.counted:
+            found = f"of {rows} rows {self.counts['ignored']} have no label and {self.counts['unfit']} are unfit"
+            raise ArgumentError(rule, found, "Are the columns the right ones?")
+        if not self.sums["bucket_weight"].total():
+            raise ArgumentError(rule, "every row has weight 0", "Is the column of weights the right one?")
+        check_contradiction(self.counted, self.alike)
 
     def to_bytes(self) -> bytes:
         """The state in a format of its own, with a version and a checksum; equal states give equal bytes."""
