@@ -164,5 +164,9 @@ def test_a_partial_result_says_so(folder: Path, capsys: pytest.CaptureFixture[st
     assert run(["evaluate", *arguments]) == 2
     capsys.readouterr()
     out = printed(capsys, *arguments, "--allow-partial")
-    assert "Partial: 1 units of work are missing, bad.parquet, rows 0 to 599 among them." in out
-    assert json.loads(printed(capsys, *arguments, "--allow-partial", "--json"))["missing"] == ["bad.parquet, rows 0 to 599"]
+    assert "Partial: 1 units of work are missing, bad.parquet, rows 0 to 599 among them.\nThe first failed so: each row of" in out
+    held = json.loads(printed(capsys, *arguments, "--allow-partial", "--json"))
+    assert held["missing"] == ["bad.parquet, rows 0 to 599"]
+    assert held["failure"].startswith("each row of probs must be a distribution")
+    assert run(["evaluate", *arguments[1:], "--allow-partial"]) == 2
+    assert capsys.readouterr().err == f"xent: {held['failure']}\n"

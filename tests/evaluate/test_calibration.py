@@ -549,9 +549,9 @@ REFUSALS = {
         "1e-06; in row 1 of X they sum to 1.8 (1 such rows). Are these logits, or log-probabilities? Say so.",
     ),
     "probabilities declared as logits": (
-        lambda: TemperatureScaling().fit([[0.9, 0.1], [0.2, 0.8]], [0, 1]),
-        "logits are any real numbers; the first 2 rows of X hold no negative number and each sums to 1. They "
-        "look like probabilities: declare them so.",
+        lambda: TemperatureScaling().fit([[0.9, 0.1], [0.2, 0.8]] * 10, [0, 1] * 10),
+        "logits are any real numbers; all 20 rows hold no negative number and each sums to 1. "
+        "They look like probabilities: declare them so, by --probs or kind='probs'.",
     ),
     "a kind there is not": (
         lambda: TemperatureScaling(kind="scores").fit(X, Y),

@@ -90,7 +90,8 @@ def print_evaluation(result: Evaluation, comparison: Comparison | None, sources:
         console.print(line, soft_wrap=True, markup=False)
     if result.missing:
         line = f"Partial: {len(result.missing)} units of work are missing, {shown(result.missing[0])} among them."
-        console.print(line, soft_wrap=True, markup=False)
+        for text in (line, f"The first failed so: {shown(result.failure, 1000)}"):
+            console.print(text, soft_wrap=True, markup=False)
     console.print(_numbers(result))
     for line in meaning(result):
         console.print(line, soft_wrap=True, markup=False)

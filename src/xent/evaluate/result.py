@@ -79,6 +79,8 @@ class Evaluation:
     surprising: tuple[SurprisingRow, ...]
     missing: tuple[str, ...] = ()
     """Units of work that failed: with any, this is a partial result, asked for as such."""
+    failure: str = ""
+    """Why the first of them did."""
 
     def __repr__(self) -> str:
         """The log loss, and of what; `print` shows the summary."""
@@ -184,6 +186,7 @@ def evaluation(totals: Totals) -> Evaluation:
         by_group=by_group(totals),
         surprising=surprising(totals),
         missing=totals.missing,
+        failure=totals.failure,
     )
 
 

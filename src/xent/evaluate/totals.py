@@ -49,7 +49,20 @@ class Totals:
         True
     """
 
-    __slots__ = ("alike", "confusion", "counts", "groups", "missing", "print", "sample", "skip_unfit", "spec", "sums", "worst")
+    __slots__ = (
+        "alike",
+        "confusion",
+        "counts",
+        "failure",
+        "groups",
+        "missing",
+        "print",
+        "sample",
+        "skip_unfit",
+        "spec",
+        "sums",
+        "worst",
+    )
 
     def __init__(self, spec: Spec, *, skip_unfit: bool = False) -> None:
         """The state of no rows."""
@@ -60,6 +73,8 @@ class Totals:
         """Whether all logits counted so far are distributions."""
         self.missing: tuple[str, ...] = ()
         """Units of work that failed, where a partial result was asked for; not a part of the state."""
+        self.failure = ""
+        """Why the first of them did."""
         self.sums = {name: ExactSums(n) for name, n in sizes(spec).items()}
         self.groups: tuple[str, ...] = ()
         self.confusion = Confusion()
