@@ -189,7 +189,7 @@ REFUSALS = {
         ("p.parquet", "-o", "c.json"),
         "what predictions are must be declared: --probs, --logits or --log-probs with their columns, or --target-log-probs; "
         "p.parquet has 7 columns ('row', 'z_cat', 'z_dog', 'z_fish', 'y', 'note', 'heavy') and says nothing of them. "
-        "Say, for instance, --probs z_ --target COLUMN.",
+        "Say, for instance, --probs z_ --target COLUMN, or kind='probs', columns='z_', target='COLUMN'.",
     ),
     "two kinds": (
         ("p.parquet", "--logits", "z_", "--probs", "z_", "-o", "c.json"),
@@ -197,7 +197,7 @@ REFUSALS = {
     ),
     "no target": (
         ("p.parquet", "--logits", "z_", "-o", "c.json"),
-        "the column of true classes must be declared with --target; "
+        "the column of true classes must be declared with --target (target=); "
         "p.parquet has 7 columns ('row', 'z_cat', 'z_dog', 'z_fish', 'y', 'note', 'heavy'). Name one of them.",
     ),
     "a calibrator that is no JSON": ((*P, "-o", "c.parquet"), "--out must end in .json; found 'c.parquet'. Name another."),
@@ -259,7 +259,8 @@ REFUSALS = {
     ),
     "NaN": (
         ("nan.parquet", *DECLARED, "--apply", "vector.json", "-o", "c.parquet"),
-        "predictions must be numbers; row 2222 of nan.parquet holds NaN (1 such rows). Mend or remove these rows.",
+        "predictions must be numbers; row 2222 of nan.parquet holds NaN, or nothing, for class 'cat' (1 such rows). "
+        "Mend or remove these rows.",
     ),
     "files that differ": (
         ("p.parquet", "less.parquet", *DECLARED, "--apply", "vector.json", "-o", "c.parquet"),

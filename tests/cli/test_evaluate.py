@@ -120,7 +120,7 @@ def test_names_from_data_are_shown_and_not_obeyed(folder: Path, capsys: pytest.C
 REFUSED = {
     "no file": ([], "predictions must be named; no file is given. Try: xent evaluate out/predictions.parquet"),
     "no such file": (["x.csv"], "predictions must be files that exist; there is nothing at x.csv. Check the path."),
-    "another kind of file": (["x.txt"], "x.txt ends in '.txt'. Convert or rename it."),
+    "another kind of file": (["x.txt"], "x.txt ends in '.txt'. Write it with commas, as .csv."),
     "two kinds": (["a.parquet", "--probs", "p_", "--logits", "p_"], "predictions are of one kind; found --probs and --logits."),
     "nothing declared": (["a.parquet"], "what predictions are must be declared"),
     "a wrong declaration": (["a.parquet", "--log-probs", "p_", "--target", "y"], "Are these logits, or probabilities? Say so."),
@@ -147,6 +147,24 @@ def test_what_is_refused_takes_one_line(folder: Path, capsys: pytest.CaptureFixt
     assert sorted(os.listdir(folder)) == before
 
 
+def test_labels_that_are_places_are_said_to_be(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    said = "Labels are read as places of the classes, from 0: the classes are not called by numbers."
+    assert said not in printed(capsys, "a.parquet", "--probs", "p_", "--target", "y")
+    numbers = table().set_column(table().column_names.index("y"), "y", pa.array(ROWS.target))
+    pa_csv.write_csv(numbers, "numbers.csv")
+    assert said in printed(capsys, "numbers.csv", "--probs", "p_", "--target", "y")
+
+
+@pytest.mark.parametrize("name", ["empty.parquet", "empty.csv"])
+def test_no_rows_are_refused(folder: Path, capsys: pytest.CaptureFixture[str], name: str) -> None:
+    empty = table().slice(0, 0)
+    (pa_csv.write_csv if name.endswith(".csv") else pa_parquet.write_table)(empty, name)
+    assert run(["evaluate", name, "--probs", "p_", "--target", "y"]) == 2
+    assert capsys.readouterr().err == (
+        "xent: there must be rows to judge; there is none. Is a file empty, or nothing but a header?\n"
+    )
+
+
 def test_a_partial_result_says_so(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
     bad = table().set_column(0, "p_k0", pa.array(np.full(600, 7.0)))
     pa_parquet.write_table(bad, "bad.parquet")
@@ -154,8 +172,12 @@ def test_a_partial_result_says_so(folder: Path, capsys: pytest.CaptureFixture[st
     assert run(["evaluate", *arguments]) == 2
     capsys.readouterr()
     out = printed(capsys, *arguments, "--allow-partial")
-    assert "Partial: 1 unit of work is missing, bad.parquet, rows 0 to 599 among them." in out
-    assert json.loads(printed(capsys, *arguments, "--allow-partial", "--json"))["missing"] == ["bad.parquet, rows 0 to 599"]
+    assert "Partial: 1 unit of work is missing, bad.parquet, rows 0 to 599 among them.\nThe first failed so: each row of" in out
+    held = json.loads(printed(capsys, *arguments, "--allow-partial", "--json"))
+    assert held["missing"] == ["bad.parquet, rows 0 to 599"]
+    assert held["failure"].startswith("each row of probs must be a distribution")
+    assert run(["evaluate", *arguments[1:], "--allow-partial"]) == 2
+    assert capsys.readouterr().err == f"xent: {held['failure']}\n"
 
 
 def test_models_of_long_names_are_called_a_and_b_over_columns(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:

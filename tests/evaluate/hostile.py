@@ -42,6 +42,15 @@ def archive(**members: bytes) -> bytes:
     return held.getvalue()
 
 
+def damaged() -> bytes:
+    """Arrays column by column, not compressed, of which one byte is another."""
+    held = io.BytesIO()
+    np.savez(held, p=np.asfortranarray(np.full((50, 2), 3.0)), y=np.zeros(50, np.int64))
+    data = held.getvalue()
+    at = data.index(np.float64(3.0).tobytes() * 4)
+    return data[:at] + b"\x01" + data[at + 1 :]
+
+
 def table() -> pa.Table:
     return pa.table({"p_a": np.full(2000, 0.5), "p_b": np.full(2000, 0.5), "y": ["a"] * 2000})
 
@@ -86,7 +95,8 @@ FILES: dict[str, tuple[bytes, str]] = {
     "latin-header.csv": (b"p_a,p_b,y\xe9\n0.5,0.5,a\n", "must be readable as .csv"),
     "empty.csv": (b"", "Empty CSV file"),
     "twins.csv": (b"p_a,p_a,y\n0.5,0.5,a\n", "names of classes must differ; 'a' stands twice"),
-    "gap.csv": (csv("0.5,,a\n"), "every row needs a number in this column; row 1 of"),
+    "gap.csv": (csv("0.5,,a\n"), "gap.csv holds NaN, or nothing, for class 'b' (1 such rows)."),
+    "nothing-but.csv": (csv("1e-400,1.0,a\n"), "holds '1e-400', which is beyond float64 (1 such cells)"),
     "space.csv": (csv(" 0.5,0.5,a\n"), "holds ' 0.5', which is no number"),
     "hexadecimal.csv": (csv("0x1p-1,0.5,a\n"), "which is no number"),
     "underscore.csv": (csv("0_1,0.5,a\n"), "which is no number"),
@@ -97,7 +107,7 @@ FILES: dict[str, tuple[bytes, str]] = {
     "nan.jsonl": (jsonl('{"p_a":NaN,"p_b":0.5,"y":"a"}\n'), "predictions must be numbers"),
     "cut.jsonl": (jsonl('{"p_a":0.5,"p_b":0.'), "must be readable as .jsonl"),
     "text.jsonl": (jsonl('{"p_a":"0.5","p_b":0.5,"y":"a"}\n'), "changed from number to string in row 1"),
-    "gap.jsonl": (jsonl('{"p_a":0.5,"y":"a"}\n'), "every row needs a number in this column; row 1 of"),
+    "gap.jsonl": (jsonl('{"p_a":0.5,"y":"a"}\n'), "gap.jsonl holds NaN, or nothing, for class 'b' (1 such rows)."),
     "twins.jsonl": (b'{"p_a":0.5,"p_a":0.1,"p_b":0.5,"y":"a"}\n', "specified twice"),
     "deep.jsonl": (jsonl('{"p_a":' + "[" * 100_000 + "]" * 100_000 + "}\n"), "a line opens more than 1000 brackets"),
     "list.jsonl": (b"[1,2]\n", "must be readable as .jsonl"),
@@ -115,7 +125,7 @@ FILES: dict[str, tuple[bytes, str]] = {
     "code.npy": (npy("__import__('os').abort()"), "its header cannot be read"),
     "padded.npy": (npy(PLAIN + " " * 60_000, bytes(32)), "its header cannot be read"),
     "endless.npy": (npy(described("<f8", "(4611686018427387904, 4)")), "it declares 147573952589676412928 bytes and has 0"),
-    "columns.npy": (npy(described("<f8", "(2, 2)", by_column=True), bytes(32)), "it lies column by column"),
+    "columns.npy": (npy(described("<f8", "(2, 2)", by_column=True), bytes(24)), "it declares 32 bytes and has 24"),
     "dates.npy": (npy(described("<M8[s]", "(2,)"), bytes(16)), "it holds datetime64[s]"),
     "junk.npy": (b"hello", "its header cannot be read"),
     "escape.npz": (archive(**{"../evil.npy": b"x"}), "its header cannot be read"),
@@ -132,6 +142,7 @@ FILES: dict[str, tuple[bytes, str]] = {
         archive(**{"p.npy": b"x"})[:-60] + bytes(60),
         "torn.npz",
     ),
+    "columns.npz": (damaged(), "Bad CRC-32"),
     "nothing.npy": (npy(described("<U0", "(1000000000000,)")), "which takes no bytes"),
     "wide.npy": (npy(described("<f8", "(0, 1000000000)")), "there may be at most 1,048,576 classes"),
     "other.npz": (archive(**{"readme.txt": b"x"}), "is no array, or stands twice"),

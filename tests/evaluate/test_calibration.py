@@ -517,11 +517,11 @@ def with_row(row, n=4):
 REFUSALS = {
     "NaN": (
         lambda: TemperatureScaling().fit(with_row([NAN, 0, 0, 0, 0]), [0, 1, 2, 3, 0]),
-        "predictions must be numbers; row 4 of X holds NaN (1 such rows). Mend or remove these rows.",
+        "predictions must be numbers; row 4 of X holds NaN, or nothing, for class '0' (1 such rows). Mend or remove these rows.",
     ),
     "NaN, to calibrate": (
         lambda: TemperatureScaling().fit(X, Y).predict_proba(with_row([NAN] * 5)),
-        "predictions must be numbers; row 4 of X holds NaN (1 such rows). Mend or remove these rows.",
+        "predictions must be numbers; row 4 of X holds NaN, or nothing, for class '0' (1 such rows). Mend or remove these rows.",
     ),
     "+inf": (
         lambda: TemperatureScaling().fit(with_row([INF, 0, 0, 0, 0]), [0, 1, 2, 3, 0]),
@@ -549,9 +549,9 @@ REFUSALS = {
         "1e-06; in row 1 of X they sum to 1.8 (1 such rows). Are these logits, or log-probabilities? Say so.",
     ),
     "probabilities declared as logits": (
-        lambda: TemperatureScaling().fit([[0.9, 0.1], [0.2, 0.8]], [0, 1]),
-        "logits are any real numbers; the first 2 rows of X hold no negative number and each sums to 1. They "
-        "look like probabilities: declare them so.",
+        lambda: TemperatureScaling().fit([[0.9, 0.1], [0.2, 0.8]] * 10, [0, 1] * 10),
+        "logits are any real numbers; all 20 rows hold no negative number and each sums to 1. "
+        "They look like probabilities: declare them so, by --probs or kind='probs'.",
     ),
     "a kind there is not": (
         lambda: TemperatureScaling(kind="scores").fit(X, Y),

@@ -102,11 +102,6 @@ def said(difference: Difference, name: str = "brier") -> str:
             "brier",
             "In Brier score these rows do not tell which is better: both are alike.",
         ),
-        (
-            Difference(math.nan, math.nan, Estimate(math.nan), math.nan),
-            "brier",
-            "In Brier score nothing can be said: there are no rows.",
-        ),
     ],
 )
 def test_a_sentence_says_who_is_better(difference: Difference, name: str, sentence: str) -> None:

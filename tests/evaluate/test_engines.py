@@ -6,6 +6,7 @@ import shutil
 import signal
 import subprocess
 import sys
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -17,7 +18,7 @@ import pytest
 import xent
 from tests.evaluate.conftest import Rows
 from tests.evaluate.faulty import COLUMNS, Faulty
-from xent.evaluate import Choices, Engine, evaluate_files
+from xent.evaluate import Choices, Engine, Totals, evaluate_files
 from xent.evaluate import _files as files
 from xent.evaluate.engines.manifest import Manifest
 from xent.evaluate.engines.partials import Partials
@@ -65,7 +66,7 @@ def cluster() -> object:
     ray.shutdown()
 
 
-def engine_of(name: str, request: pytest.FixtureRequest, **options: object) -> Engine:
+def engine_of(name: str | None, request: pytest.FixtureRequest, **options: object) -> Engine:
     if name == "ray":
         request.getfixturevalue("cluster")
     return Engine(name, 2 if name == "local" else None, **options)  # type: ignore[arg-type]
@@ -97,14 +98,19 @@ def test_a_worker_that_is_killed_once_changes_no_bit(
 
 def test_a_unit_that_kills_every_worker_is_given_up(folder: Path, tmp_path: Path) -> None:
     faulty = Faulty.job(str(folder), 3, 1000, str(tmp_path))
-    with pytest.raises(xent.ArgumentError, match=r"part-1\.parquet, rows 0 to 349: 3 processes in turn died over it"):
+    with pytest.raises(xent.ArgumentError) as refused:
         completed(faulty, Engine("local", 2))
+    assert str(refused.value).endswith(
+        "part-1.parquet, rows 0 to 349: 3 processes in turn died over it. Was memory short? Fewer --workers take less. "
+        'Does a script call this? Call it under if __name__ == "__main__":'
+    )
 
 
 def test_a_partial_result_is_given_only_where_it_is_allowed(folder: Path, tmp_path: Path) -> None:
     faulty = Faulty.job(str(folder), 3, 1000, str(tmp_path))
     totals = completed(faulty, Engine("local", 2, allow_partial=True))
     assert totals.counts["rows"] == 3000 - 350
+    assert "3 processes in turn died over it" in totals.failure
     partials = Partials(job(folder))
     with pytest.raises(xent.ArgumentError, match=r"a result needs every unit of work; 8 of 8 are missing: .*part-0\.parquet"):
         partials.merged()
@@ -133,6 +139,37 @@ def test_an_altered_state_is_refused(folder: Path, tmp_path: Path) -> None:
     state.write_bytes(state.read_bytes()[:-3])
     with pytest.raises(xent.ArgumentError, match=r"000000\.state: its checksum is wrong.* Remove that file"):
         evaluate_files([str(folder)], COLUMNS, engine=Engine(resume=str(tmp_path)))
+
+
+def test_a_folder_in_place_of_a_state_is_refused(folder: Path, tmp_path: Path) -> None:
+    evaluate_files([str(folder)], COLUMNS, engine=Engine(resume=str(tmp_path)))
+    state = sorted(tmp_path.glob("*.state"))[0]
+    state.unlink()
+    state.mkdir()
+    with pytest.raises(xent.ArgumentError, match=r"000000\.state gives: Is a directory"):
+        evaluate_files([str(folder)], COLUMNS, engine=Engine(resume=str(tmp_path)))
+
+
+def test_a_state_that_is_found_is_read_once(
+    folder: Path, undisturbed: bytes, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    evaluate_files([str(folder)], COLUMNS, engine=Engine(resume=str(tmp_path)))
+    read, count = Totals.from_bytes, []
+    monkeypatch.setattr(Totals, "from_bytes", lambda data: count.append(1) or read(data))
+    assert evaluate_files([str(folder)], COLUMNS, engine=Engine(resume=str(tmp_path))).to_bytes() == undisturbed
+    assert len(count) == 8
+
+
+@pytest.mark.parametrize("name", [None, "local", "ray"])
+def test_where_every_unit_is_refused_the_first_error_is_raised(
+    name: str | None, folder: Path, request: pytest.FixtureRequest
+) -> None:
+    wrong = replace(COLUMNS, kind="log-probs")
+    with pytest.raises(xent.DistributionError) as whole:
+        evaluate_files([str(folder)], wrong)
+    with pytest.raises(xent.DistributionError) as partial:
+        evaluate_files([str(folder)], wrong, engine=engine_of(name, request, allow_partial=True))
+    assert str(partial.value) == str(whole.value)
 
 
 def test_a_state_that_comes_twice_counts_once_and_another_is_refused(folder: Path, undisturbed: bytes) -> None:
@@ -218,6 +255,10 @@ def test_a_full_disk_leaves_no_half_state(folder: Path, tmp_path: Path, monkeypa
         ({"name": "spark"}, "engine must be local or ray; found 'spark'. Leave it out to run in this process."),
         ({"name": "local", "workers": 0}, "workers must be at least 1; found 0. Leave it out for one a processor."),
         ({"workers": 2}, "workers are processes of --engine local; the engine is None. Add --engine local."),
+        (
+            {"resume": ""},
+            "the folder of --resume (resume=) needs a name; it is empty. Name one, or . for this folder.",
+        ),
         ({"address": "auto"}, "an address is that of a Ray cluster; the engine is None. Add --engine ray."),
     ],
 )

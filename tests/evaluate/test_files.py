@@ -2,6 +2,7 @@
 
 import io
 import json
+import os
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
@@ -18,6 +19,8 @@ import torch
 import xent
 from tests.evaluate.conftest import Rows
 from xent.evaluate import Columns, Comparison, Totals, metadata
+from xent.evaluate import _numpy_files as numpy_files
+from xent.evaluate._files import found_files
 
 NAMES = ("k0", "k1", "k2", "k3", "k4")
 
@@ -72,6 +75,37 @@ def test_so_do_arrays_in_an_archive(tmp_path: Path, rows: Rows, whole: str, save
     save(tmp_path / "a.npz", p=rows.probs, y=rows.target, w=rows.weight)
     found = xent.evaluate(str(tmp_path / "a.npz"), "y", kind="probs", columns="p", classes=NAMES, weight="w")
     assert found.to_json() == whole
+
+
+@pytest.mark.parametrize("save", [np.savez, np.savez_compressed])
+def test_so_do_values_of_pandas_column_by_column(tmp_path: Path, rows: Rows, whole: str, save: Callable[..., None]) -> None:
+    values = pd.DataFrame(dict(enumerate(rows.probs.T))).to_numpy()
+    assert np.isfortran(values)
+    save(tmp_path / "a.npz", y=rows.target, p=values, w=rows.weight)
+    found = xent.evaluate(str(tmp_path / "a.npz"), "y", kind="probs", columns="p", classes=NAMES, weight="w")
+    assert found.to_json() == whole
+
+
+def test_arrays_column_by_column_are_read_in_strips(tmp_path: Path, rows: Rows) -> None:
+    np.save(tmp_path / "a.npy", np.asfortranarray(rows.probs.astype(">f4")))
+    with open(tmp_path / "b.npz", "wb") as file:
+        np.savez(file, names=np.array(["a", "bc"] * 500), predictions=np.asfortranarray(rows.probs.astype(">f4")))
+    for reader, name in ((numpy_files.NPY, "a.npy"), (numpy_files.NPZ, "b.npz")):
+        strips = list(reader.batches(str(tmp_path / name), ["predictions"], 300))
+        assert [strip.num_rows for strip in strips] == [300, 300, 300, 100]
+        found = np.concatenate([strip.column(0).flatten().to_numpy() for strip in strips])
+        assert (found == rows.probs.astype(np.float32).reshape(-1)).all()
+
+
+def test_a_compressed_array_column_by_column_may_be_so_long(tmp_path: Path, rows: Rows, monkeypatch: pytest.MonkeyPatch) -> None:
+    np.savez_compressed(tmp_path / "a.npz", p=np.asfortranarray(rows.probs), y=rows.target)
+    monkeypatch.setattr(numpy_files, "MOST_PACKED", 1000)
+    with pytest.raises(xent.ArgumentError) as refused:
+        xent.evaluate(str(tmp_path / "a.npz"), "y", kind="probs", columns="p")
+    assert str(refused.value) == (
+        f"an array must be plain numbers or texts in rows, as long as it declares; {tmp_path / 'a.npz'} 'p': it is compressed, "
+        "lies column by column, and has 40128 bytes, more than 1000. Save numpy.ascontiguousarray of it, or all by numpy.savez."
+    )
 
 
 def test_so_does_a_structured_array(tmp_path: Path, rows: Rows, whole: str) -> None:
@@ -187,24 +221,50 @@ REFUSED: dict[str, tuple[Callable[[], object], type[Exception], str]] = {
         xent.ArgumentError,
         "what predictions are must be declared: --probs, --logits or --log-probs with their columns, or --target-log-probs; "
         "the table has 4 columns ('p_a', 'p_b', 'y', 'w') and says nothing of them. "
-        "Say, for instance, --probs p_ --target COLUMN.",
+        "Say, for instance, --probs p_ --target COLUMN, or kind='probs', columns='p_', target='COLUMN'.",
     ),
     "no target": (
         lambda: xent.evaluate(HALF, kind="probs", columns="p_"),
         xent.ArgumentError,
-        "the column of true classes must be declared with --target; the table has 4 columns ('p_a', 'p_b', 'y', 'w'). "
+        "the column of true classes must be declared with --target (target=); the table has 4 columns ('p_a', 'p_b', 'y', 'w'). "
         "Name one of them.",
+    ),
+    "a kind without columns": (
+        lambda: xent.evaluate(HALF, "y", kind="probs"),
+        xent.ArgumentError,
+        "predictions need their columns; kind is 'probs' and the table has 4 columns ('p_a', 'p_b', 'y', 'w'). "
+        "Say, for instance, columns='p_'.",
+    ),
+    "lists of any length": (
+        lambda: xent.evaluate(pa.table({"p": [[0.5, 0.5]], "y": ["a"]}), "y", kind="probs", columns="p"),
+        xent.ArgumentError,
+        "a column of lists of any length does not say how many classes there are; 'p' of the table is list<item: double>. "
+        "Name the classes: --classes cat,dog,fish, or classes=['cat', 'dog', 'fish'].",
+    ),
+    "too few names": (
+        lambda: xent.evaluate(HALF, "y", kind="probs", columns="p_", classes=("a", "b", "c")),
+        xent.ArgumentError,
+        "--classes (classes=) must name every column of predictions; 3 names for 2 columns. "
+        "Name all, in the order of the columns.",
+    ),
+    "one score and names": (
+        lambda: xent.evaluate(pa.table({"s": [0.5], "y": ["cat"]}), "y", kind="probs", columns="s"),
+        xent.LabelError,
+        "true classes must be among the 2 of the columns ('0', '1'); row 0 of the table holds 'cat' in 'y' (1 such rows). "
+        "One column of scores names no classes: --classes FIRST,SECOND (classes=) does; the score is the second's.",
     ),
     "no such target": (
         lambda: xent.evaluate(HALF, "yy", kind="probs", columns="p_"),
         xent.ArgumentError,
-        "--target must name a column; 'yy' is none of the 4 columns ('p_a', 'p_b', 'y', 'w') of the table. Did you mean 'y'?",
+        "--target (target=) must name a column; 'yy' is none of the 4 columns ('p_a', 'p_b', 'y', 'w') of the table. "
+        "Did you mean 'y'?",
     ),
     "a prefix of nothing": (
         lambda: xent.evaluate(HALF, "y", kind="probs", columns="q_"),
         xent.ArgumentError,
-        "--probs must name columns, or begin the names of at least two; 'q_' begins 0 of the 4 columns ('p_a', 'p_b', 'y', 'w') "
-        "of the table. Several columns are written with commas between them.",
+        "--probs (columns=) must name columns, or begin the names of at least two; "
+        "'q_' begins 0 of the 4 columns ('p_a', 'p_b', 'y', 'w') of the table. "
+        "Several columns are written with commas between them.",
     ),
     "logits declared as probabilities": (
         lambda: xent.evaluate(LOGITS, "y", kind="probs", columns="p_"),
@@ -219,10 +279,10 @@ REFUSED: dict[str, tuple[Callable[[], object], type[Exception], str]] = {
         "in row 0 of the table they sum to 2.25525193 and one is 0.5 (2 such rows). Are these logits, or probabilities? Say so.",
     ),
     "probabilities declared as logits": (
-        lambda: xent.evaluate(HALF, "y", kind="logits", columns="p_"),
+        lambda: xent.evaluate(pa.concat_tables([HALF] * 10), "y", kind="logits", columns="p_"),
         xent.DistributionError,
-        "logits are any real numbers; the first 2 rows of the table hold no negative number and each sums to 1. "
-        "They look like probabilities: declare them so.",
+        "logits are any real numbers; all 20 rows hold no negative number and each sums to 1. "
+        "They look like probabilities: declare them so, by --probs or kind='probs'.",
     ),
     "probabilities declared as the target's logarithm": (
         lambda: xent.evaluate(HALF, kind="target-log-probs", columns="w"),
@@ -262,6 +322,39 @@ REFUSED: dict[str, tuple[Callable[[], object], type[Exception], str]] = {
         lambda: xent.evaluate(np.full((2, 2), 0.5), np.array([0, 1])),
         xent.ArgumentError,
         'what predictions are must be declared; kind is None. Say kind="probs", "logits", "log-probs" or "target-log-probs".',
+    ),
+    "no row": (
+        lambda: xent.evaluate(HALF.slice(0, 0), "y", kind="probs", columns="p_"),
+        xent.ArgumentError,
+        "there must be rows to judge; there is none. Is a file empty, or nothing but a header?",
+    ),
+    "no row that counts": (
+        lambda: xent.evaluate(np.array([[0.5, 0.5], [7.0, 7.0]]), np.array([-1, 0]), kind="probs", skip_unfit=True),
+        xent.ArgumentError,
+        "there must be rows to judge; of 2 rows 1 have no label and 1 are unfit. Are the columns the right ones?",
+    ),
+    "no row of any weight": (
+        lambda: xent.evaluate(np.full((2, 2), 0.5), np.array([0, 1]), kind="probs", weight=np.zeros(2)),
+        xent.ArgumentError,
+        "there must be rows to judge; every row has weight 0. Is the column of weights the right one?",
+    ),
+    "no rows to compare": (
+        lambda: xent.evaluate.compare(HALF.slice(0, 0), HALF.slice(0, 0), "y", kind="probs", columns="p_"),
+        xent.ArgumentError,
+        "there must be rows to judge; there is none. Is a file empty, or nothing but a header?",
+    ),
+    "classes of one number": (
+        lambda: xent.evaluate(pa.table({"p_01": [0.5], "p_1": [0.5], "y": [1]}), "y", kind="probs", columns="p_"),
+        xent.LabelError,
+        "classes must be called by different numbers; '01' and '1' are the same, and labels of the table are numbers. "
+        "Write labels as text, or name the classes anew.",
+    ),
+    "places of classes of other numbers": (
+        lambda: xent.evaluate(pa.table({"p_1": [0.5], "p_0": [0.5], "y": ["1"]}), "y", kind="probs", columns="p"),
+        xent.LabelError,
+        "labels that are numbers must be those of the classes, or their places from 0; in the table they are numbers, "
+        "and the classes are called '_1', '_0'. If these are meant, say --classes 1,0 (classes=) or a longer prefix; "
+        "else write names as labels.",
     ),
     "no batch": (
         lambda: xent.evaluate(iter([]), kind="probs"),
@@ -355,3 +448,47 @@ def rows_with_other_weights(rows: Rows) -> Totals:
     totals = Totals(rows.spec)
     totals.update(replace(rows.batch(), weight=rows.weight + 1.0))
     return totals
+
+
+def test_linked_folders_are_read_once_and_loops_end(tmp_path: Path, table: pa.Table) -> None:
+    for folder in ("here/deep", "there", "here/.left"):
+        (tmp_path / folder).mkdir(parents=True)
+    for n, name in enumerate(("here/a.parquet", "here/deep/b.parquet", "there/c.parquet", "here/.left/d.parquet")):
+        pa_parquet.write_table(table.slice(250 * n, 250), tmp_path / name)
+    for link, to in {"linked": "there", "again": "there", "deep/up": "here", "e.parquet": "there/c.parquet"}.items():
+        (tmp_path / "here" / link).symlink_to(tmp_path / to)
+    found = [os.path.relpath(path, tmp_path) for path in found_files([str(tmp_path / "here")])]
+    assert found == ["here/a.parquet", "here/again/c.parquet", "here/deep/b.parquet"]
+
+
+@pytest.mark.parametrize(
+    ("path", "said"),
+    [
+        ("", "predictions must be files that exist; a path is empty. Name a file, or . for this folder."),
+        ("nowhere", "predictions must be files that exist; there is nothing at nowhere. Check the path."),
+        ("a.csv.gz", "a.csv.gz ends in '.gz'. Unpack it first."),
+        ("a.TSV", "a.TSV ends in '.TSV'. Write it with commas, as .csv."),
+        ("a.json", "a.json ends in '.json'. Write one object a line, as .jsonl."),
+        ("a.pt", "a.pt ends in '.pt'. Load it where you trust it, and save the arrays by numpy.savez."),
+        ("a.xlsx", "a.xlsx ends in '.xlsx'. Save the sheet as .csv."),
+        ("a.strange", "a.strange ends in '.strange'. Convert it."),
+        ("a.parquet", "a.parquet is no plain file. Convert it."),
+    ],
+)
+def test_paths_that_are_not_read(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, path: str, said: str) -> None:
+    monkeypatch.chdir(tmp_path)
+    if path.endswith(".parquet"):
+        os.mkfifo(path)
+    elif "." in path:
+        Path(path).touch()
+    with pytest.raises(xent.ArgumentError) as refused:
+        xent.evaluate(path, kind="probs", columns="p_")
+    assert str(refused.value).endswith(said)
+
+
+@pytest.mark.parametrize("mark", [";", "\t"])
+def test_columns_that_are_not_parted_by_commas(tmp_path: Path, mark: str) -> None:
+    (tmp_path / "a.csv").write_text(f"p_a{mark}p_b{mark}y\n0.5{mark}0.5{mark}a\n")
+    for options in ({"kind": "probs", "columns": "p_", "target": "y"}, {"kind": "probs", "columns": "q_"}, {}):
+        with pytest.raises(xent.ArgumentError, match=r"1 column \(.*Separate the columns by commas\.$"):
+            xent.evaluate(str(tmp_path / "a.csv"), **options)

@@ -408,10 +408,7 @@ def test_groups_have_bits_per_byte_where_bytes_are_known_and_infinite_ones_where
     assert [row.bits_per_byte for row in evaluation(again).by_group] == [0.5 / math.log(2.0), math.inf]
 
 
-def test_no_rows_give_no_numbers_and_one_row_no_interval() -> None:
-    none = xent.evaluate(np.array([[0.5, 0.5]]), np.array([-1]), kind="probs")
-    assert math.isnan(none.log_loss_nats.value)
-    assert [math.isnan(row.predicted_share) for row in none.by_class] == [True, True]
+def test_one_row_has_no_interval_of_its_calibration_error() -> None:
     one = xent.evaluate(np.array([[0.3, 0.7]]), np.array([1]), kind="probs")
     assert one.calibration is not None
     assert one.calibration.equal_width.value == pytest.approx(0.3)

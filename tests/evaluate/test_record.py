@@ -14,7 +14,7 @@ import pytest
 
 import xent
 from tests.evaluate.conftest import Rows
-from xent.evaluate import Comparison, Evaluation, evaluation
+from xent.evaluate import Comparison, evaluation
 
 DOCS = Path(__file__).parents[2] / "docs" / "evaluate.md"
 ESTIMATE = {"value", "low", "high"}
@@ -86,15 +86,10 @@ def test_a_language_model_has_the_same_keys(record: dict[str, Any]) -> None:
     assert (found["accuracy"], found["brier"], found["classes"], found["confusion"]) == (None, None, [], None)
 
 
-def nothing() -> Evaluation:
-    return xent.evaluate(np.array([[0.5, 0.5]]), np.array([-1]), kind="probs")
-
-
 def test_what_is_not_finite_is_text_or_null() -> None:
     wrong = json.loads(xent.evaluate(np.array([[0.0, 1.0]] * 30), np.zeros(30, int), kind="probs").to_json())
     assert wrong["log_loss_nats"] == {"value": "infinity", "low": None, "high": None}
     assert wrong["finite_log_loss_nats"] is None
-    assert json.loads(nothing().to_json())["log_loss_nats"]["value"] is None
 
 
 def test_confusions_are_counted_in_rows_whatever_the_weights(rows: Rows, record: dict[str, Any]) -> None:

@@ -193,6 +193,8 @@ FORGERIES: dict[str, Callable[[dict[str, Any]], object]] = {
     "a group too many": put("groups", ["x", "y", "z"]),
     "no ids": put("ids", []),
     "ids of null": put("ids", [None] * 3),
+    "probabilities that look like themselves": put("alike", True),
+    "an answer that is none": put("alike", 0),
     "another class": put("spec", "classes", ["a", "b", "c"]),
     "a spec of nothing": put("spec", {}),
     "a name that is a number": put("spec", "by", 5),
@@ -233,7 +235,7 @@ def test_unlabelled_and_unfit_rows_are_counted_and_add_nothing(rows: Rows) -> No
     plain = Totals(Spec("logits", rows.names))
     left = np.delete(np.arange(rows.n), [5, 6, 7])
     plain.update(Batch(rows.logits[left], rows.target[left]))
-    assert state.counts == {"rows": 1000, "ignored": 2, "infinite": 0, "unfit": 1}
+    assert state.counts == {"rows": 1000, "ignored": 2, "infinite": 0, "unfit": 1, "placed": 0}
     for name in ("bucket_nats", "class_nats", "cell_weight"):
         assert state.sums[name].total() == plain.sums[name].total()
 
@@ -256,3 +258,42 @@ def test_groups_are_told_apart_to_the_last_character() -> None:
     names = ["x", "x\0", "x\0\0", "q" * 1_000_000]
     state.update(Batch(np.full((4, 2), 0.5), np.zeros(4, np.int64), group=names))
     assert sorted(names) == list(state.groups)
+
+
+@pytest.mark.parametrize("order", [slice(None), slice(None, None, -1)])
+@pytest.mark.parametrize("size", [1, 7, 40])
+def test_logits_are_refused_only_where_all_are_distributions_in_any_order(order: slice, size: int) -> None:
+    alike = np.random.default_rng(0).dirichlet([1.0, 1.0], 40)
+    for last, refused in (([0.5, 0.5], True), ([0.5, 0.6], False), ([1.5, -0.5], False)):
+        values = np.vstack([alike[1:], last])[order]
+        parts: list[Totals] = []
+        for start in range(0, 40, size):
+            part = Totals(Spec("logits", ("a", "b")))
+            part.update(Batch(values[start : start + size], np.zeros(len(values[start : start + size]), np.int64), first=start))
+            parts.append(Totals.from_bytes(part.to_bytes()))
+        whole = Totals(Spec("logits", ("a", "b")))
+        for part in parts:
+            whole.merge(part)
+        if not refused:
+            assert evaluation(whole).counted == 40
+            continue
+        with pytest.raises(xent.DistributionError, match="logits are any real numbers; all 40 rows"):
+            evaluation(whole)
+
+
+def test_few_logits_may_look_like_distributions() -> None:
+    for rows, refused in ((19, False), (20, True)):
+        state = Totals(Spec("logits", ("a", "b")))
+        state.update(Batch(np.array([[1.0, 0.0]] * rows + [[2.0, 2.0]]), np.array([0] * rows + [-1])))
+        assert state.alike
+        if refused:
+            with pytest.raises(xent.DistributionError, match="all 20 rows"):
+                evaluation(state)
+        else:
+            assert evaluation(state).counted == 19
+
+
+def test_the_state_of_no_rows_is_one_and_has_no_mean() -> None:
+    zero = Totals.from_bytes(Totals(Spec("logits", ("a", "b"))).to_bytes())
+    with pytest.raises(xent.ArgumentError, match="there must be rows to judge; there is none"):
+        evaluation(zero)

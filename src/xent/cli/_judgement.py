@@ -74,22 +74,30 @@ def print_written(report: Path, *, aside: bool) -> None:
     PipeConsole(stderr=aside, highlight=False).print(f"Wrote {report}", soft_wrap=True, markup=False)
 
 
-def print_evaluation(result: Evaluation, comparison: Comparison | None, sources: Sequence[str]) -> None:
-    """The result on stdout: numbers with intervals, what they mean, and where the loss comes from."""
+def print_evaluation(result: Evaluation, comparison: Comparison | None, sources: Sequence[str], *, placed: bool) -> None:
+    """The result on stdout: numbers with intervals, what they mean, and where the loss comes from.
+
+    `placed` tells that labels were numbers and the classes are called otherwise.
+    """
     console = PipeConsole(highlight=False)
     width = console.width
-    _print(console, [_heading(result, sources)])
-    if result.missing:
-        units = plural(len(result.missing), "unit") + (
-            " of work is missing" if len(result.missing) == 1 else " of work are missing"
-        )
-        _print(console, [f"Partial: {units}, {shown(result.missing[0])} among them."])
+    _print(console, [_heading(result, sources), *_cautions(result, placed=placed)])
     _print(console, sheet(width, ("", "value", "95 % interval", "unit"), list(headline(result)), spare=("unit",)))
     _print(console, meaning(result))
     for lines in _details(result, width):
         _print(console, ["", *lines])
     if comparison is not None:
         _print(console, ["", *_compared(comparison, width)])
+
+
+def _cautions(result: Evaluation, *, placed: bool) -> Iterator[str]:
+    """What a reader must know before any number."""
+    if placed:
+        yield "Labels are read as places of the classes, from 0: the classes are not called by numbers."
+    if result.missing:
+        verb = "is" if len(result.missing) == 1 else "are"
+        yield f"Partial: {plural(len(result.missing), 'unit')} of work {verb} missing, {shown(result.missing[0])} among them."
+        yield f"The first failed so: {shown(result.failure, 1000)}"
 
 
 def _print(console: Console, lines: Iterable[str | Text]) -> None:

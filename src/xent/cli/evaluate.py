@@ -90,7 +90,7 @@ def evaluate(
         other = evaluation(totals[1]) if against is not None else None
         print_json(result, comparison, other, files)
     else:
-        print_evaluation(result, comparison, predictions)
+        print_evaluation(result, comparison, predictions, placed=totals[0].counts["placed"] > 0)
     if report is not None:
         print_written(report, aside=json)
 

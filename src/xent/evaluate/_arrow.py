@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from typing import Any
 
 import numpy as np
@@ -12,7 +13,8 @@ import pyarrow.compute as pc
 from xent._errors import ArgumentError, DTypeError, LabelError
 from xent.evaluate._batch import Batch
 from xent.evaluate._columns import Layout
-from xent.evaluate._hashing import Keys, hashed_texts, mixed
+from xent.evaluate._hashing import Keys
+from xent.evaluate._ids import inexact, keys, texts
 
 Indices = npt.NDArray[np.int64]
 Floats = npt.NDArray[np.float64]
@@ -26,18 +28,19 @@ def batch_of(rows: pa.RecordBatch, layout: Layout, *, source: int = 0, first: in
     """
     place = _Place(name, first)
     rows = _plain(rows)
-    values = _predictions(rows, layout, place)
+    target, placed = _target(rows, layout, place)
     return Batch(
-        values=values,
-        target=_target(rows, layout, place),
+        values=_predictions(rows, layout, place),
+        target=target,
         source=source,
         first=first,
         name=name,
         keys=None if layout.id is None else _keys(rows.column(layout.id), layout.id, place),
-        ids=None if layout.id is None else _texts(rows.column(layout.id)),
+        ids=None if layout.id is None else texts(rows.column(layout.id)),
         weight=_amounts(rows, layout.weight, place),
         size=_amounts(rows, layout.size, place),
-        group=None if layout.by is None else _texts(rows.column(layout.by)),
+        group=None if layout.by is None else texts(rows.column(layout.by)),
+        placed=placed,
     )
 
 
@@ -57,14 +60,15 @@ def _plain(rows: pa.RecordBatch) -> pa.RecordBatch:
 
 
 class _Place:
-    """Where a row stands, in words."""
+    """Where a cell stands, in words; of lists, which of the rows they are of, and how long each is."""
 
-    def __init__(self, name: str, first: int) -> None:
-        self.name, self.first = name, first
+    def __init__(self, name: str, first: int, rows: Indices | None = None, each: int = 1) -> None:
+        self.name, self.first, self.rows, self.each = name, first, rows, each
 
-    def of(self, row: int) -> str:
+    def of(self, cell: int) -> str:
         """``row 12 of a.parquet``."""
-        return f"row {self.first + row} of {self.name}"
+        row = cell // self.each
+        return f"row {self.first + (row if self.rows is None else int(self.rows[row]))} of {self.name}"
 
 
 def _predictions(rows: pa.RecordBatch, layout: Layout, place: _Place) -> npt.NDArray[Any]:
@@ -98,44 +102,53 @@ def _log_rest(log_probs: Floats) -> Floats:
 
 
 def _lists(column: pa.Array, layout: Layout, place: _Place) -> npt.NDArray[Any]:
-    """A column of lists, all as long as there are classes."""
+    """A column of lists, all as long as there are classes; NaN where a row has none."""
     name, n = layout.predictions[0], layout.spec.n_classes
-    _no_nulls(column, name, place)
+    valid = np.flatnonzero(column.is_valid().to_numpy(zero_copy_only=False))
+    held = column.drop_null() if column.null_count else column
     if not pa.types.is_fixed_size_list(column.type):
-        lengths = pc.list_value_length(column).to_numpy(zero_copy_only=False)
+        lengths = pc.list_value_length(held).to_numpy(zero_copy_only=False)
         if (lengths != n).any():
-            row = int(np.argmax(lengths != n))
-            found = f"{place.of(row)} has {lengths[row]} in {name!r}"
+            at = int(np.argmax(lengths != n))
+            found = f"{place.of(int(valid[at]))} has {lengths[at]} in {name!r}"
             raise ArgumentError(f"a row of predictions needs {n} numbers, one a class", found, "Repair or remove the row.")
-    return _numbers(column.flatten(), name, place, each=n).reshape(-1, n)
+    numbers = _numbers(held.flatten(), name, _Place(place.name, place.first, valid, n)).reshape(-1, n)
+    if not column.null_count:
+        return numbers
+    spread = np.full((len(column), n), np.nan, numbers.dtype)
+    spread[valid] = numbers
+    return spread
 
 
-def _numbers(column: pa.Array, name: str, place: _Place, each: int = 1) -> npt.NDArray[Any]:
-    """A column of numbers, none missing; integers as float64."""
+def _numbers(column: pa.Array, name: str, place: _Place) -> npt.NDArray[Any]:
+    """A column of numbers, NaN where one is missing; integers as float64."""
     kind = column.type
-    if pa.types.is_string(kind):
-        return _strict_numbers(column, name, place)
+    if pa.types.is_string(kind) or pa.types.is_null(kind):
+        return _strict_numbers(column.cast(pa.string()), name, place)
     if not (pa.types.is_floating(kind) or pa.types.is_integer(kind)):
         rule = f"predictions, weights and bytes must be numbers; column {name!r} must hold them"
         raise DTypeError(rule, f"in {place.name} it holds {kind}", "Convert it, or name another column.")
-    _no_nulls(column, name, place, each)
-    return column.to_numpy(zero_copy_only=False) if pa.types.is_floating(kind) else column.cast(pa.float64()).to_numpy()
+    numbers = column if pa.types.is_floating(kind) else column.cast(pa.float64())
+    return numbers.to_numpy(zero_copy_only=False)
 
 
 NUMBER = r"^[+-]?(\d+\.?\d*|\.\d+)([eE][+-]?\d+)?$|^[+-]?inf$|^nan$"
 """How numbers are written in text: a point, an exponent, inf, nan; nothing else, and no spaces."""
+ZERO = r"^[+-]?[0.]+([eE]|$)"
+"""What is 0 as it is written, not only as float64 has it."""
 
 
 def _strict_numbers(column: pa.Array, name: str, place: _Place) -> Floats:
-    """Text as float64; a cell that is no number, or beyond float64, is refused with its row."""
-    _no_nulls(column, name, place)
-    written = pc.match_substring_regex(column, NUMBER)
+    """Text as float64, NaN where there is none; a cell that is no number, or beyond float64, is refused with its row."""
+    written = pc.match_substring_regex(column, NUMBER).fill_null(True)
     if not pc.all(written).as_py():
         raise _strange_number(column, name, place, ~written.to_numpy(zero_copy_only=False), "is no number")
-    values = pc.cast(pc.utf8_ltrim(column, "+"), pa.float64()).to_numpy()
-    endless = np.isinf(values) & ~pc.match_substring(column, "inf").to_numpy(zero_copy_only=False)
-    if endless.any():
-        raise _strange_number(column, name, place, endless, "is beyond float64")
+    values = pc.cast(pc.utf8_ltrim(column, "+"), pa.float64()).to_numpy(zero_copy_only=False)
+    for beyond, meant in ((np.isinf(values), "inf"), (values == 0.0, ZERO)):
+        if beyond.any():
+            beyond &= ~pc.match_substring_regex(column, meant).fill_null(True).to_numpy(zero_copy_only=False)
+        if beyond.any():
+            raise _strange_number(column, name, place, beyond, "is beyond float64")
     return values
 
 
@@ -147,38 +160,51 @@ def _strange_number(column: pa.Array, name: str, place: _Place, bad: npt.NDArray
     return ArgumentError("numbers are written as 0.5, 5e-1, inf or nan", found, "Repair or remove the row.")
 
 
-def _no_nulls(column: pa.Array, name: str, place: _Place, each: int = 1) -> None:
-    if column.null_count:
-        row = int(np.argmax(column.is_null().to_numpy(zero_copy_only=False))) // each
-        found = f"{place.of(row)} has none in {name!r} ({column.null_count} such cells)"
-        raise ArgumentError("every row needs a number in this column", found, "Fill the cells or remove the rows.")
-
-
 def _amounts(rows: pa.RecordBatch, name: str | None, place: _Place) -> Floats | None:
-    """Weights, or numbers of bytes."""
-    return None if name is None else _numbers(rows.column(name), name, place).astype(np.float64)
-
-
-def _target(rows: pa.RecordBatch, layout: Layout, place: _Place) -> Indices:
-    """Class indices; -1 where a row has no class, and 0 where there is but one number a row."""
-    if layout.spec.kind == "target-log-probs":
-        return np.zeros(rows.num_rows, np.int64)
-    if layout.target is None:
-        return np.full(rows.num_rows, -1)
-    name = layout.target
+    """Weights, or numbers of bytes; none may be missing."""
+    if name is None:
+        return None
     column = rows.column(name)
-    known = _known(column.type, layout.spec.classes, name, place)
-    if known.type == pa.float64():
-        column = column.cast(known.type, safe=False)
-    found = pc.index_in(column, value_set=known, skip_nulls=True)
-    if known.type == pa.string() and not _numbered(layout.spec.classes):
-        numbers = pa.array([str(n) for n in range(len(known))])
-        found = pc.coalesce(found, pc.index_in(column, value_set=numbers, skip_nulls=True))
+    if column.null_count:
+        found = f"{place.of(_first_null(column))} has none in {name!r} ({column.null_count} such cells)"
+        raise ArgumentError("every row needs a number in this column", found, "Fill the cells or remove the rows.")
+    return _numbers(column, name, place).astype(np.float64)
+
+
+def _first_null(column: pa.Array) -> int:
+    """Where the first cell without a value stands."""
+    return int(np.argmax(column.is_null().to_numpy(zero_copy_only=False)))
+
+
+def _target(rows: pa.RecordBatch, layout: Layout, place: _Place) -> tuple[Indices, int]:
+    """Class indices, and how many labels were places; -1 where a row has no class, and 0 where there is one number a row."""
+    if layout.spec.kind == "target-log-probs":
+        return np.zeros(rows.num_rows, np.int64), 0
+    if layout.target is None:
+        return np.full(rows.num_rows, -1), 0
+    column = rows.column(layout.target)
+    found, placed = _indices(column, layout, place)
+    if placed:
+        _check_places(layout, place)
     strange = pc.and_(found.is_null(), column.is_valid())
     if pc.any(strange).as_py():
         at = strange.to_numpy(zero_copy_only=False)
         raise _strange_label(column[int(np.argmax(at))].as_py(), layout, place.of(int(np.argmax(at))), int(at.sum()))
-    return found.fill_null(-1).to_numpy(zero_copy_only=False).astype(np.int64)
+    return found.fill_null(-1).to_numpy(zero_copy_only=False).astype(np.int64), placed
+
+
+def _indices(column: pa.Array, layout: Layout, place: _Place) -> tuple[pa.Array, int]:
+    """Class indices by name, or else by place, and how many are by place; none where a label is no class."""
+    classes = layout.spec.classes
+    known, placed = _known(column.type, layout, place)
+    if known.type == pa.float64():
+        column = column.cast(known.type, safe=False)
+    found = pc.index_in(column, value_set=known, skip_nulls=True)
+    if known.type == pa.string() and not _numbered(classes):
+        places = pa.array([str(n) for n in range(len(classes))])
+        either = pc.coalesce(found, pc.index_in(column, value_set=places, skip_nulls=True))
+        return either, found.null_count - either.null_count
+    return found, len(found) - found.null_count if placed else 0
 
 
 def _numbered(classes: tuple[str, ...]) -> bool:
@@ -186,18 +212,46 @@ def _numbered(classes: tuple[str, ...]) -> bool:
     return all(_number(text) is not None for text in classes)
 
 
-def _known(kind: pa.DataType, classes: tuple[str, ...], name: str, place: _Place) -> pa.Array:
-    """The classes as values of the target's type: by their names, or by their places where names are no integers."""
+def _known(kind: pa.DataType, layout: Layout, place: _Place) -> tuple[pa.Array, bool]:
+    """The classes as values of the target's type: by their names, or, where these are no integers, by their places."""
+    classes = layout.spec.classes
     if pa.types.is_string(kind) or pa.types.is_null(kind):
-        return pa.array(classes, pa.string())
+        return pa.array(classes, pa.string()), False
     if pa.types.is_boolean(kind):
-        return _booleans(classes)
+        return _booleans(classes), False
     if pa.types.is_integer(kind) or pa.types.is_floating(kind):
-        numbers = [_number(text) for text in classes]
-        plain = [n for n in numbers if n is not None]
-        return pa.array(plain if len(plain) == len(classes) else range(len(classes)), pa.float64())
-    rule = f"true classes must be texts, whole numbers or booleans; column {name!r} must hold them"
+        placed = not _numbered(classes)
+        numbers = range(len(classes)) if placed else [_number(text) for text in classes]
+        if len(set(numbers)) < len(classes):
+            raise _same_number(classes, place)
+        return pa.array(numbers, pa.float64()), placed
+    rule = f"true classes must be texts, whole numbers or booleans; column {layout.target!r} must hold them"
     raise DTypeError(rule, f"in {place.name} it holds {kind}", "Convert it, or name another column.")
+
+
+def _same_number(classes: tuple[str, ...], place: _Place) -> LabelError:
+    """What is said of two classes called by the same number."""
+    first: dict[float | None, str] = {}
+    one, other = next((seen, text) for text in classes if (seen := first.setdefault(_number(text), text)) != text)
+    found = f"{one!r} and {other!r} are the same, and labels of {place.name} are numbers"
+    return LabelError("classes must be called by different numbers", found, "Write labels as text, or name the classes anew.")
+
+
+ENDS_IN_NUMBER = re.compile(r"(.*?)(\d{1,9})", re.DOTALL)
+
+
+def _check_places(layout: Layout, place: _Place) -> None:
+    """Refuse to take numbers for places of classes whose names are all alike but for other numbers at their ends."""
+    ends = [match.groups() for text in layout.spec.classes if (match := ENDS_IN_NUMBER.fullmatch(text))]
+    numbers = [int(number) for _, number in ends]
+    if len(ends) < layout.spec.n_classes or len({stem for stem, _ in ends}) > 1 or numbers == list(range(len(ends))):
+        return
+    more = ", ..." if len(ends) > 10 else ""
+    called = ", ".join(map(repr, layout.spec.classes[:10])) + more
+    found = f"in {place.name} they are numbers, and the classes are called {called}"
+    meant = ",".join(map(str, numbers[:10])) + more
+    remedy = f"If these are meant, say --classes {meant} (classes=) or a longer prefix; else write names as labels."
+    raise LabelError("labels that are numbers must be those of the classes, or their places from 0", found, remedy)
 
 
 def _number(text: str) -> float | None:
@@ -221,30 +275,18 @@ def _strange_label(value: Any, layout: Layout, place: str, count: int) -> LabelE
     found = f"{place} holds {value!r} in {layout.target!r} ({count} such rows)"
     remedy = "Is a column missing, or does the label need another spelling? An empty cell leaves a row out."
     if len(layout.predictions) == 1 and classes == ("0", "1"):
-        remedy = "One column of scores does not name the classes: --classes FIRST,SECOND does; the score is the second's."
+        remedy = "One column of scores names no classes: --classes FIRST,SECOND (classes=) does; the score is the second's."
     return LabelError(f"true classes must be among the {len(classes)} of the columns ({shown})", found, remedy)
-
-
-def _texts(column: pa.Array) -> list[str]:
-    """Values as text; nothing for what is missing."""
-    if pa.types.is_string(column.type):
-        return column.fill_null("").to_pylist()
-    if pa.types.is_floating(column.type) and pc.all(pc.less_equal(pc.abs(column), 2.0**53)).as_py() and _whole(column):
-        # Whole numbers that a reader widened: JSON lines know one kind of number.
-        column = column.cast(pa.int64(), safe=False)
-    return ["" if value is None else str(value) for value in column.to_pylist()]
-
-
-def _whole(column: pa.Array) -> bool:
-    """Whether no number of a column has a fraction."""
-    return bool(pc.all(pc.equal(column, pc.trunc(column))).as_py())
 
 
 def _keys(column: pa.Array, name: str, place: _Place) -> Keys:
     """What decides how a row is drawn: its id."""
     if column.null_count:
-        row = int(np.argmax(column.is_null().to_numpy(zero_copy_only=False)))
-        raise ArgumentError("every row needs an id", f"{place.of(row)} has none in {name!r}", "Fill it, or leave --id out.")
-    if pa.types.is_integer(column.type):
-        return mixed(column.to_numpy(zero_copy_only=False).astype(np.int64).view(np.uint64))
-    return hashed_texts(_texts(column))
+        found = f"{place.of(_first_null(column))} has none in {name!r}"
+        raise ArgumentError("every row needs an id", found, "Fill it, or leave --id (id=) out.")
+    far = inexact(column)
+    if far.any():
+        row = int(np.argmax(far))
+        found = f"{place.of(row)} holds {column[row].as_py():.0f} in {name!r}, and float64 does not tell it from its neighbours"
+        raise ArgumentError("ids must be told apart", found, "Write ids as texts.")
+    return keys(column)

@@ -21,12 +21,14 @@ MOST_WEIGHT = 1e100
 """Larger weights, times a loss, could leave float64."""
 ROUNDED = 0.01
 """Sums so near 1 look like rounding, not like logits."""
+LEAST_ALIKE = 20
+"""With fewer rows chance may make distributions of logits."""
 MEND = "Mend or remove these rows."
+SKIP = "Mend these rows, or leave them out and count them: --skip-unfit (skip_unfit=True)."
 LOOKS = {
     "probs": "Are these logits, or log-probabilities? Say so.",
     "log-probs": "Are these logits, or probabilities? Say so.",
     "target-log-probs": "Are these probabilities? Take their logarithm.",
-    "logits": MEND,
 }
 
 
@@ -45,6 +47,7 @@ class Batch:
         weight: [N] finite, at least 0.
         size: [N] bytes of what a row predicts.
         group: [N] the value of the column to judge by.
+        placed: how many labels were numbers that say the place of a class, as no class is called by a number.
     """
 
     values: npt.NDArray[Any]
@@ -57,6 +60,7 @@ class Batch:
     weight: Floats | None = None
     size: Floats | None = None
     group: list[str] | None = None
+    placed: int = 0
 
     def row_keys(self) -> Keys:
         """[N] the key of each row."""
@@ -114,34 +118,48 @@ def _check_amounts(batch: Batch, values: Floats | None, name: str) -> None:
         raise ArgumentError(f"{name} must lie in [0, {MOST_WEIGHT:g}]", found, "0 leaves a row out.")
 
 
-def check_contradiction(spec: Spec, batch: Batch) -> None:
-    """Refuse logits that are all distributions: real scores are none, but by a wonder."""
-    if spec.kind != "logits" or not len(batch.target):
-        return
-    rows = np.asarray(batch.values[:1000], np.float64)
-    with np.errstate(invalid="ignore"):
-        alike = (rows >= 0.0).all() and (np.abs(rows.sum(axis=1) - 1.0) <= SUM_TOLERANCE["float16"]).all()
-    if alike:
-        found = f"the first {len(rows)} rows of {batch.name} hold no negative number and each sums to 1"
-        raise DistributionError("logits are any real numbers", found, "They look like probabilities: declare them so.")
+def distributions(spec: Spec, batch: Batch, rows: Indices) -> bool:
+    """Whether logits of these rows are all distributions: real scores are none, but by a wonder. True of no row."""
+    step = max(1, 2**16 // max(spec.n_classes, 1))
+    return spec.kind == "logits" and all(_alike(batch.values[rows[n : n + step]]) for n in range(0, len(rows), step))
 
 
-def unfit_error(spec: Spec, batch: Batch, unfit: npt.NDArray[np.bool_]) -> DistributionError:
-    """What is wrong with the first of the rows [N] that are not what they are declared to be."""
+def _alike(values: npt.NDArray[Any]) -> bool:
+    wide = np.asarray(values, np.float64)
+    with np.errstate(invalid="ignore", over="ignore"):
+        return bool((wide >= 0.0).all() and (np.abs(wide.sum(axis=1) - 1.0) <= SUM_TOLERANCE["float16"]).all())
+
+
+def check_contradiction(rows: int, alike: bool) -> None:
+    """Refuse logits that are all distributions; few may be so by chance."""
+    if alike and rows >= LEAST_ALIKE:
+        found = f"all {rows} rows hold no negative number and each sums to 1"
+        remedy = "They look like probabilities: declare them so, by --probs or kind='probs'."
+        raise DistributionError("logits are any real numbers", found, remedy)
+
+
+def unfit_error(spec: Spec, batch: Batch, unfit: npt.NDArray[np.bool_], mend: str = MEND) -> DistributionError:
+    """What is wrong with the first of the rows [N] that are not what they are declared to be; `mend` is the plain remedy."""
     row, count = int(np.argmax(unfit)), int(unfit.sum())
     values = np.asarray(batch.values[row], np.float64).reshape(-1)
     if np.isnan(values).any():
-        rule, found = "predictions must be numbers", f"{batch.place(row)} holds NaN"
+        rule, found = "predictions must be numbers", f"{batch.place(row)} {_hole(spec, values)}"
     elif spec.kind == "logits":
         rule, found = "a row of logits needs a finite one and no +inf", f"{batch.place(row)} has none or holds +inf"
     elif spec.kind == "target-log-probs":
         rule, found = "log-probabilities must be at most 0", f"{batch.place(row)} holds {values[0]:.6g}"
     else:
         rule, found = _sum_of(spec, batch, row, values)
-    remedy = MEND if np.isnan(values).any() else LOOKS[spec.kind]
+    remedy = mend if np.isnan(values).any() or spec.kind == "logits" else LOOKS[spec.kind]
     if spec.kind == "probs" and values.min() >= 0.0 and abs(values.sum() - 1.0) <= ROUNDED:
         remedy = "Were they rounded? Write more digits, or allow it: --sum-tolerance 0.001 (sum_tolerance=); nothing is rescaled."
     return DistributionError(rule, f"{found} ({count} such rows)", remedy)
+
+
+def _hole(spec: Spec, values: Floats) -> str:
+    """What a row lacks: a cell without a value is read as NaN."""
+    of = f" for class {spec.classes[int(np.argmax(np.isnan(values)))]!r}" if spec.classes else ""
+    return f"holds NaN, or nothing,{of}".rstrip(",")
 
 
 def _sum_of(spec: Spec, batch: Batch, row: int, values: Floats) -> tuple[str, str]:

@@ -25,7 +25,7 @@ from xent.evaluate._spec import Spec
 if TYPE_CHECKING:
     from xent.evaluate.totals import Totals
 
-MAGIC, VERSION, DIGEST = b"xent-totals\n", 1, 16
+MAGIC, VERSION, DIGEST = b"xent-totals\n", 2, 16
 HEAD = struct.Struct("<HQ")
 RULE = "a state must be what Totals.to_bytes wrote"
 REMEDY = "Evaluate those rows again."
@@ -42,6 +42,7 @@ def packed(totals: Totals) -> bytes:
         "spec": totals.spec.as_json(),
         "counts": totals.counts,
         "print": totals.print,
+        "alike": totals.alike,
         "groups": list(totals.groups),
         "confusion_full": totals.confusion.full,
         "low": {name: sums.low for name, sums in totals.sums.items()},
@@ -112,7 +113,7 @@ def _opened(body: bytes) -> tuple[dict[str, Any], dict[str, npt.NDArray[Any]]]:
 def _rebuilt(header: dict[str, Any], arrays: dict[str, npt.NDArray[Any]], kind: type[Totals]) -> Totals:
     totals = kind(Spec.from_json(header["spec"]))
     totals.counts = {name: int(header["counts"][name]) for name in totals.counts}
-    totals.print, totals.groups = int(header["print"]), tuple(header["groups"])
+    totals.print, totals.groups, totals.alike = int(header["print"]), tuple(header["groups"]), bool(header["alike"])
     for name, sums in totals.sums.items():
         limbs = arrays[f"sums.{name}"].astype(np.int64, casting="safe")
         wanted = len(totals.groups) if name.startswith("group_") else len(sums)

@@ -98,17 +98,17 @@ def laid_out(columns: Columns, schema: pa.Schema, source: str, choices: Choices 
     columns = completed(columns, schema)
     names: list[str] = schema.names
     if columns.kind is None or columns.predictions is None:
-        rule = "what predictions are must be declared: --probs, --logits or --log-probs with their columns, or --target-log-probs"
-        raise ArgumentError(rule, f"{source} has {listed(names)} and says nothing of them", _suggestion(names))
-    options = {"--target": columns.target, "--weights": columns.weight, "--bytes": columns.size}
-    options |= {"--id": columns.id, "--by": columns.by}
+        raise _undeclared(columns.kind, names, source)
+    options = {"--target (target=)": columns.target, "--weights (weight=)": columns.weight, "--bytes (size=)": columns.size}
+    options |= {"--id (id=)": columns.id, "--by (by=)": columns.by}
     for option, name in options.items():
         if name is not None:
             check_present(names, option, name, source)
     alone = columns.kind == "target-log-probs"
     if columns.target is None and labelled and not alone:
         found = f"{source} has {listed(names)}"
-        raise ArgumentError("the column of true classes must be declared with --target", found, "Name one of them.")
+        remedy = _parted(names) or "Name one of them."
+        raise ArgumentError("the column of true classes must be declared with --target (target=)", found, remedy)
     predictions, classes = _predictions(columns, schema, source)
     spec = Spec(
         kind=columns.kind,
@@ -124,7 +124,7 @@ def laid_out(columns: Columns, schema: pa.Schema, source: str, choices: Choices 
 def _predictions(columns: Columns, schema: pa.Schema, source: str) -> tuple[tuple[str, ...], tuple[str, ...]]:
     """The columns of predictions, and the names of the classes."""
     text, names = columns.predictions or "", list(schema.names)
-    option = f"--{columns.kind}"
+    option = f"--{columns.kind} (columns=)"
     if "," in text and text not in names:
         chosen = [name.strip() for name in text.split(",")]
         for name in chosen:
@@ -140,7 +140,7 @@ def _predictions(columns: Columns, schema: pa.Schema, source: str) -> tuple[tupl
             raise ArgumentError(rule, found, "Write the columns out, with commas.")
         if len(longer) < 2:
             found = f"{text!r} begins {len(longer)} of the {listed(names)} of {source}"
-            remedy = "Several columns are written with commas between them."
+            remedy = _parted(names) or "Several columns are written with commas between them."
             raise ArgumentError(f"{option} must name columns, or begin the names of at least two", found, remedy)
         return tuple(longer), _named(columns, [name.removeprefix(text) for name in longer])
     if len(longer) > 1:
@@ -154,8 +154,9 @@ def _predictions(columns: Columns, schema: pa.Schema, source: str) -> tuple[tupl
 def _named(columns: Columns, own: Sequence[str]) -> tuple[str, ...]:
     """Names of the classes: as given, else as the columns are called."""
     if columns.classes and len(columns.classes) != len(own):
+        rule = "--classes (classes=) must name every column of predictions"
         found = f"{len(columns.classes)} names for {len(own)} columns"
-        raise ArgumentError("--classes must name every column of predictions", found, "Name all, in the order of the columns.")
+        raise ArgumentError(rule, found, "Name all, in the order of the columns.")
     return columns.classes or tuple(own)
 
 
@@ -169,7 +170,7 @@ def _classes_of_one(columns: Columns, kind: pa.DataType, source: str) -> tuple[s
         if columns.classes:
             return columns.classes
         found = f"{columns.predictions!r} of {source} is {kind}"
-        remedy = "Name the classes: --classes cat,dog,fish."
+        remedy = "Name the classes: --classes cat,dog,fish, or classes=['cat', 'dog', 'fish']."
         raise ArgumentError("a column of lists of any length does not say how many classes there are", found, remedy)
     return _named(columns, ["0", "1"])
 
@@ -180,11 +181,17 @@ def check_present(names: Sequence[str], option: str, column: str, source: str) -
     if count == 1:
         return
     close = get_close_matches(column, names, n=1)
-    remedy = f"Did you mean {close[0]!r}?" if close else "Name one of them."
+    remedy = f"Did you mean {close[0]!r}?" if close else _parted(names) or "Name one of them."
     found = f"{column!r} is none of the {listed(names)} of {source}"
     if count:
         found, remedy = f"{source} has {count} columns named {column!r}", "Rename or remove them."
     raise ArgumentError(f"{option} must name a column", found, remedy)
+
+
+def _parted(names: Sequence[str]) -> str | None:
+    """What to do where one name looks like all of them."""
+    alone = names[0] if len(names) == 1 else ""
+    return "Separate the columns by commas." if ";" in alone or "\t" in alone else None
 
 
 def listed(names: Sequence[str]) -> str:
@@ -193,8 +200,13 @@ def listed(names: Sequence[str]) -> str:
     return f"{len(names)} column{'s' if len(names) != 1 else ''} ({shown})"
 
 
-def _suggestion(names: Sequence[str]) -> str:
-    """A remedy that names the prefix that most columns share."""
+def _undeclared(kind: Kind | None, names: Sequence[str], source: str) -> ArgumentError:
+    """What is said where nothing says what predictions are; the remedy names the prefix that most columns share."""
     prefixes = [name[: name.find("_") + 1] for name in names if "_" in name]
     best = max(prefixes, key=prefixes.count, default="p_")
-    return f"Say, for instance, --probs {best} --target COLUMN."
+    if kind is not None:
+        rule, found = "predictions need their columns", f"kind is {kind!r} and {source} has {listed(names)}"
+        return ArgumentError(rule, found, f"Say, for instance, columns={best!r}.")
+    rule = "what predictions are must be declared: --probs, --logits or --log-probs with their columns, or --target-log-probs"
+    remedy = f"Say, for instance, --probs {best} --target COLUMN, or kind='probs', columns={best!r}, target='COLUMN'."
+    return ArgumentError(rule, f"{source} has {listed(names)} and says nothing of them", _parted(names) or remedy)

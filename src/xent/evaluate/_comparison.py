@@ -57,8 +57,10 @@ class Comparison:
         """Compare the states of two models that saw the same rows.
 
         Raises:
-            ArgumentError: they saw different rows, or different targets of them.
+            ArgumentError: they saw different rows, or different targets of them, or none that counts.
         """
+        for totals in (first, second):
+            totals.check_judgeable()
         _check_same_rows(first, second)
         pair = _Pair(first, second)
         classes = bool(first.spec.n_classes and second.spec.n_classes)

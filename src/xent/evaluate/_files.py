@@ -58,16 +58,19 @@ def found_files(paths: Sequence[str]) -> list[str]:
     Raises:
         ArgumentError: a path leads nowhere, a folder holds no file of a known kind, or a file is of no known kind.
     """
-    found: list[str] = []
+    found: dict[str, str] = {}
     for path in paths:
-        found += _expanded(path)
-    return list({os.path.realpath(path): path for path in reversed(found)}.values())[::-1]
+        for file in _expanded(path):
+            found.setdefault(os.path.realpath(file), file)
+    return list(found.values())
 
 
 def _expanded(path: str) -> list[str]:
+    if not path:
+        raise ArgumentError("predictions must be files that exist", "a path is empty", "Name a file, or . for this folder.")
     here = Path(path)
     if here.is_dir():
-        inside = sorted(str(file) for file in here.rglob("*") if file.suffix.lower() in FORMATS and _shown(file, here))
+        inside = sorted(str(file) for file in _inside(here) if file.suffix.lower() in FORMATS and file.is_file())
         if not inside:
             raise ArgumentError("a folder must hold files of predictions", f"{path} holds none", f"Known are {_known()}.")
         return inside
@@ -79,21 +82,43 @@ def _expanded(path: str) -> list[str]:
     return files
 
 
-def _shown(file: Path, folder: Path) -> bool:
-    """A plain file that no part of whose path is hidden, as leftovers of writers are."""
-    return file.is_file() and not any(part.startswith((".", "_")) for part in file.relative_to(folder).parts)
+def _inside(folder: Path) -> Iterator[Path]:
+    """What is in a folder and below, also through links, but each folder once; nothing hidden, as leftovers of writers are."""
+    seen: set[tuple[int, int]] = set()
+    for place, folders, files in os.walk(folder, followlinks=True):
+        found = os.stat(place)
+        new = (found.st_dev, found.st_ino) not in seen
+        seen.add((found.st_dev, found.st_ino))
+        folders[:] = sorted(name for name in folders if _visible(name)) if new else []
+        yield from (Path(place, name) for name in files if new and _visible(name))
+
+
+def _visible(name: str) -> bool:
+    return not name.startswith((".", "_"))
 
 
 def _known() -> str:
     return ", ".join(FORMATS)
 
 
+REMEDIES = {
+    (".gz", ".bz2", ".xz", ".zst", ".zip"): "Unpack it first.",
+    (".tsv", ".tab", ".txt"): "Write it with commas, as .csv.",
+    (".json",): "Write one object a line, as .jsonl.",
+    (".pt", ".pth", ".pkl", ".pickle", ".joblib"): "Load it where you trust it, and save the arrays by numpy.savez.",
+    (".xls", ".xlsx", ".ods"): "Save the sheet as .csv.",
+}
+"""What to do with files that are read by nothing here."""
+
+
 def format_of(path: str) -> Format:
     """How to read a file, by its suffix."""
-    known = FORMATS.get(Path(path).suffix.lower())
+    suffix = Path(path).suffix.lower()
+    known = FORMATS.get(suffix)
     if known is None or not Path(path).is_file():
         found = f"{path} ends in {Path(path).suffix!r}" if known is None else f"{path} is no plain file"
-        raise ArgumentError(f"predictions must be {_known()}", found, "Convert or rename it.")
+        remedy = next((remedy for ends, remedy in REMEDIES.items() if suffix in ends), "Convert it.")
+        raise ArgumentError(f"predictions must be {_known()}", found, remedy)
     return known
 
 

@@ -5,12 +5,14 @@ An NPZ file is a table whose columns are its arrays. An NPY file is one array: i
 
 from __future__ import annotations
 
+import io
 import os
+import struct
 import zipfile
 import zlib
 from collections.abc import Iterator, Sequence
 from contextlib import ExitStack
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from math import prod
 from typing import IO, Any
 
@@ -28,6 +30,10 @@ BROKEN = (zipfile.BadZipFile, zlib.error, EOFError, RuntimeError, NotImplemented
 """What the readers of archives raise: damaged, encrypted, or packed in a way that is not known."""
 ONLY = "predictions"
 """What the column of a plain NPY file is called."""
+MOST_PACKED = 1 << 30
+"""Bytes of an array that lies column by column in a compressed archive, where nothing can be skipped: it is read whole."""
+_LOCAL = struct.Struct("<26xHH")
+"""What stands before a member of an archive ends in the lengths of its name and of what follows that."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,6 +42,10 @@ class _Header:
 
     dtype: np.dtype[Any]
     shape: tuple[int, ...]
+    start: int
+    """Where its data begin."""
+    by_column: bool
+    """Whether columns, not rows, lie together, as values of pandas do."""
 
     @property
     def row_bytes(self) -> int:
@@ -55,20 +65,16 @@ def _header(file: IO[bytes], size: int, name: str) -> _Header:
         raise _refused(name, f"it holds {dtype}, which takes no bytes")
     if dtype.hasobject:
         raise _refused(name, "it holds Python objects, which only unpickling could read")
-    if by_column and len(shape) > 1:
-        raise _refused(name, "it lies column by column, as values of pandas do: save numpy.ascontiguousarray of it")
     if not shape or len(shape) > 2 or any(type(n) is not int or n < 0 for n in shape):
         raise _refused(name, f"it is shaped {shape}, and rows of numbers are needed")
     declared = dtype.itemsize * prod(shape)
     if declared != size - file.tell():
         raise _refused(name, f"it declares {declared} bytes and has {size - file.tell()}")
-    return _Header(dtype, shape)
+    return _Header(dtype, shape, file.tell(), by_column and len(shape) > 1)
 
 
-def _refused(name: str, found: str) -> ArgumentError:
-    return ArgumentError(
-        "an array must be plain numbers or texts in rows, as long as it declares", f"{name}: {found}", "Save it anew."
-    )
+def _refused(name: str, found: str, remedy: str = "Save it anew.") -> ArgumentError:
+    return ArgumentError("an array must be plain numbers or texts in rows, as long as it declares", f"{name}: {found}", remedy)
 
 
 def _fields(name: str, header: _Header) -> list[pa.Field]:
@@ -104,10 +110,27 @@ def _rows(file: IO[bytes], header: _Header, size: int, name: str) -> Iterator[np
     """So many rows at a time."""
     for start in range(0, header.shape[0], size):
         count = min(size, header.shape[0] - start)
-        data = file.read(count * header.row_bytes)
-        if len(data) != count * header.row_bytes:
-            raise _refused(name, "it ends too early")
-        yield np.frombuffer(data, header.dtype).reshape(count, *header.shape[1:])
+        if header.by_column:
+            yield _strip(file, header, start, count, name)
+        else:
+            yield np.frombuffer(_read(file, count * header.row_bytes, name), header.dtype).reshape(count, *header.shape[1:])
+
+
+def _strip(file: IO[bytes], header: _Header, start: int, count: int, name: str) -> npt.NDArray[Any]:
+    """Some rows of an array that lies column by column."""
+    rows, columns = header.shape
+    strip = np.empty((count, columns), header.dtype)
+    for column in range(columns):
+        file.seek(header.start + (column * rows + start) * header.dtype.itemsize)
+        strip[:, column] = np.frombuffer(_read(file, count * header.dtype.itemsize, name), header.dtype)
+    return strip
+
+
+def _read(file: IO[bytes], size: int, name: str) -> bytes:
+    data = file.read(size)
+    if len(data) != size:
+        raise _refused(name, "it ends too early")
+    return data
 
 
 def _npy_schema(path: str) -> pa.Schema:
@@ -126,35 +149,69 @@ def _npy_batches(path: str, names: Sequence[str], size: int) -> Iterator[pa.Reco
 NPY = Reader(_npy_schema, _npy_batches)
 
 
-def _members(path: str, stack: ExitStack) -> dict[str, tuple[IO[bytes], _Header]]:
-    """The arrays of an archive, each at the beginning of its data; all of one length."""
+@dataclass(frozen=True, slots=True)
+class _Member:
+    """An array of an archive, at the beginning of its data."""
+
+    info: zipfile.ZipInfo
+    file: IO[bytes]
+    header: _Header
+
+
+def _members(path: str, stack: ExitStack) -> dict[str, _Member]:
+    """The arrays of an archive; all of one length."""
     try:
         archive = stack.enter_context(zipfile.ZipFile(path))
     except zipfile.BadZipFile as error:
         raise _refused(path, str(error)) from error
-    members: dict[str, tuple[IO[bytes], _Header]] = {}
+    members: dict[str, _Member] = {}
     for info in archive.infolist():
         name = info.filename.removesuffix(".npy")
         if name == info.filename or name in members:
             raise _refused(path, f"{info.filename!r} is no array, or stands twice")
         file = stack.enter_context(archive.open(info))
-        members[name] = file, _header(file, info.file_size, f"{path} {name!r}")
-    lengths = {name: header.shape[0] for name, (_, header) in members.items()}
+        members[name] = _Member(info, file, _header(file, info.file_size, f"{path} {name!r}"))
+    lengths = {name: member.header.shape[0] for name, member in members.items()}
     if len(set(lengths.values())) > 1:
         raise _refused(path, f"its arrays have different lengths: {lengths}")
     return members
 
 
+def _member_rows(path: str, name: str, member: _Member, size: int, stack: ExitStack) -> Iterator[npt.NDArray[Any]]:
+    """So many rows of an array of an archive at a time."""
+    file, header, called = member.file, member.header, f"{path} {name!r}"
+    if not header.by_column:
+        return _rows(file, header, size, called)
+    if member.info.compress_type != zipfile.ZIP_STORED:
+        declared = member.info.file_size
+        if declared > MOST_PACKED:
+            found = f"it is compressed, lies column by column, and has {declared} bytes, more than {MOST_PACKED}"
+            raise _refused(called, found, "Save numpy.ascontiguousarray of it, or all by numpy.savez.")
+        return _rows(io.BytesIO(file.read()), replace(header, start=0), size, called)
+    # Whoever seeks in a member has no checksum of it: read it through once.
+    while file.read(1 << 20):
+        pass
+    plain = stack.enter_context(open(path, "rb"))
+    return _rows(plain, replace(header, start=_data_start(plain, member.info) + header.start), size, called)
+
+
+def _data_start(file: IO[bytes], info: zipfile.ZipInfo) -> int:
+    """Where in the archive a member begins."""
+    file.seek(info.header_offset)
+    return info.header_offset + _LOCAL.size + sum(_LOCAL.unpack(file.read(_LOCAL.size)))
+
+
 def _npz_schema(path: str) -> pa.Schema:
     with ExitStack() as stack:
-        return pa.schema([field for name, (_, header) in _members(path, stack).items() for field in _fields(name, header)])
+        members = _members(path, stack)
+        return pa.schema([field for name, member in members.items() for field in _fields(name, member.header)])
 
 
 def _npz_batches(path: str, names: Sequence[str], size: int) -> Iterator[pa.RecordBatch]:
     with ExitStack() as stack:
         members = _members(path, stack)
-        wanted = {name: item for name, item in members.items() if {f.name for f in _fields(name, item[1])} & set(names)}
-        parts = [_rows(file, header, size, f"{path} {name!r}") for name, (file, header) in wanted.items()]
+        wanted = {name: item for name, item in members.items() if {f.name for f in _fields(name, item.header)} & set(names)}
+        parts = [_member_rows(path, name, member, size, stack) for name, member in wanted.items()]
         for rows in zip(*parts, strict=True):
             columns = {k: v for name, part in zip(wanted, rows, strict=True) for k, v in _arrays(name, part).items()}
             yield pa.record_batch({name: columns[name] for name in names})

@@ -12,10 +12,10 @@ JOINERS = "\u200c\u200d"
 """Scripts and emoji need these two between letters."""
 
 
-def shown(text: object) -> str:
+def shown(text: object, longest: int = LONGEST) -> str:
     r"""The text, cut where it is long, with what cannot be seen written out: ``\u202e`` for a mark that turns text around."""
     letters = str(text)
-    cut = letters if len(letters) <= LONGEST else letters[: LONGEST - 1] + "…"
+    cut = letters if len(letters) <= longest else letters[: longest - 1] + "…"
     return "".join(_visible(letter) for letter in cut)
 
 

@@ -104,7 +104,7 @@ def brier(totals: Totals, means: Means) -> Brier:
     score, whole = means.mean("brier"), means.weight
     shares = [ratio(weight, whole) for weight in totals.sums["class_weight"].wholes()]
     uncertainty = math.fsum(share * (1.0 - share) for share in shares)
-    if not totals.spec.binned or not whole:
+    if not totals.spec.binned:
         return Brier(score, None, None, uncertainty, None)
     shape = (totals.spec.n_classes, totals.spec.bins)
     columns = [totals.sums[f"classwise_{name}"].floats().reshape(shape) for name in ("weight", "probability", "hits")]
@@ -149,7 +149,7 @@ def _class(name: str, sums: dict[str, int], whole: int, loss: int | None, given:
 
 def _given(totals: Totals, whole: int) -> list[float]:
     """The mean probability of each class."""
-    if not totals.spec.binned or not whole:
+    if not totals.spec.binned:
         return [math.nan] * totals.spec.n_classes
     shape = (totals.spec.n_classes, totals.spec.bins)
     return [ratio(total, whole) for total in totals.sums["classwise_probability"].folded(shape, axis=1).wholes()]

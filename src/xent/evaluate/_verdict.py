@@ -69,8 +69,7 @@ def _sentence(measure: Measure, names: tuple[str, str]) -> str:
     """Who is better, by how much, or that these rows do not tell."""
     gap, unit = measure.of.difference, f" {measure.unit}" if measure.unit else ""
     if math.isnan(gap.value):
-        infinite = math.isinf(measure.of.first)
-        return f"In {measure.within} nothing can be said: " + ("both are infinite." if infinite else "there are no rows.")
+        return f"In {measure.within} nothing can be said: both are infinite."
     if math.isinf(gap.value):
         return f"In {measure.within} {names[gap.value > 0.0]} is better: that of {names[gap.value < 0.0]} is infinite."
     size = gap if gap.value >= 0.0 else _negative(gap)

@@ -87,6 +87,8 @@ class Evaluation:
     surprising: tuple[SurprisingRow, ...]
     missing: tuple[str, ...] = ()
     """Units of work that failed: with any, this is a partial result, asked for as such."""
+    failure: str = ""
+    """Why the first of them did."""
 
     def __repr__(self) -> str:
         """The log loss, and of what; `print` shows the summary."""
@@ -170,14 +172,14 @@ def _plots() -> Any:
 
 def evaluation(totals: Totals) -> Evaluation:
     """The means of a state."""
+    totals.check_judgeable()
     means, spec, counts = Means(totals), totals.spec, totals.counts
     nats, of_classes = means.log_loss(), spec.n_classes > 0
-    counted = counts["rows"] - counts["ignored"] - counts["unfit"]
     return Evaluation(
         kind=spec.kind,
         classes=spec.classes,
         rows=counts["rows"],
-        counted=counted,
+        counted=totals.counted,
         ignored=counts["ignored"],
         unfit=counts["unfit"],
         infinite=counts["infinite"],
@@ -193,7 +195,7 @@ def evaluation(totals: Totals) -> Evaluation:
         entropy_nats=means.mean("entropy") if of_classes else None,
         baselines=_baselines(totals, nats.value) if of_classes else None,
         calibration=calibration_errors(totals, means) if of_classes else None,
-        refinement=_refined(totals, means, counted),
+        refinement=_refined(totals, means),
         losses=losses(totals),
         by_class=by_class(totals),
         confusion=_confusion(totals) if of_classes else None,
@@ -201,15 +203,16 @@ def evaluation(totals: Totals) -> Evaluation:
         by_group=by_group(totals),
         surprising=surprising(totals),
         missing=totals.missing,
+        failure=totals.failure,
     )
 
 
-def _refined(totals: Totals, means: Means, counted: int) -> Refinement | None:
+def _refined(totals: Totals, means: Means) -> Refinement | None:
     """The split of the log loss, where rows were kept."""
     sample = totals.sample
     if sample is None or not len(sample):
         return None
-    return refinement(sample, means.finite_log_loss(), means.bootstrap, complete=len(sample) == counted)
+    return refinement(sample, means.finite_log_loss(), means.bootstrap, complete=len(sample) == totals.counted)
 
 
 def _exponential(nats: float) -> float:
@@ -221,7 +224,7 @@ def _baselines(totals: Totals, nats: float) -> Baselines:
     weights = totals.sums["class_weight"].wholes()
     whole = sum(weights)
     frequencies = np.array([ratio(weight, whole) for weight in weights])
-    known = float(entropy(frequencies)) if whole else math.nan
+    known = float(entropy(frequencies))
     skill = 1.0 - nats / known if known > 0.0 else math.nan
     return Baselines(math.log(totals.spec.n_classes), known, skill)
 

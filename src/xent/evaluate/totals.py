@@ -8,7 +8,7 @@ import numpy as np
 
 from xent._errors import ArgumentError
 from xent.evaluate import _bytes
-from xent.evaluate._batch import Batch, check, check_contradiction, unfit_error
+from xent.evaluate._batch import SKIP, Batch, check, check_contradiction, distributions, unfit_error
 from xent.evaluate._confusion import Confusion
 from xent.evaluate._counting import Counting
 from xent.evaluate._exact import ExactSums
@@ -20,8 +20,8 @@ from xent.evaluate._sums import group_names, sizes
 
 WAITING = 4
 """A sample is drawn again when as many rows wait as this part of it."""
-COUNTS = ("rows", "ignored", "infinite", "unfit")
-"""Rows seen; of these, without a label, of infinite loss, and left out because they are no predictions."""
+COUNTS = ("rows", "ignored", "infinite", "unfit", "placed")
+"""Rows seen; of these, without a label, of infinite loss, left out as they are no predictions, and whose label was a place."""
 
 
 class Totals:
@@ -54,8 +54,10 @@ class Totals:
     __slots__ = (
         "_sampled",
         "_waiting",
+        "alike",
         "confusion",
         "counts",
+        "failure",
         "groups",
         "missing",
         "print",
@@ -70,8 +72,12 @@ class Totals:
         self.spec, self.skip_unfit = spec, skip_unfit
         self.counts = dict.fromkeys(COUNTS, 0)
         self.print = 0
+        self.alike = spec.kind == "logits"
+        """Whether all logits counted so far are distributions."""
         self.missing: tuple[str, ...] = ()
         """Units of work that failed, where a partial result was asked for; not a part of the state."""
+        self.failure = ""
+        """Why the first of them did."""
         self.sums = {name: ExactSums(n) for name, n in sizes(spec).items()}
         self.groups: tuple[str, ...] = ()
         self.confusion = Confusion()
@@ -91,8 +97,6 @@ class Totals:
     def of(self, batch: Batch) -> Totals:
         """The state of a batch alone, which counts as this one does; it may be computed beside others."""
         check(self.spec, batch)
-        if batch.first == 0:
-            check_contradiction(self.spec, batch)
         if not len(batch.target):
             return Totals(self.spec)
         if self.spec.kind == "target-log-probs":
@@ -101,7 +105,7 @@ class Totals:
             rows, binned = judged(self.spec, batch.values, batch.target, batch.weight)
         unfit = rows.unfit & (batch.target >= 0)
         if unfit.any() and not self.skip_unfit:
-            raise unfit_error(self.spec, batch, rows.unfit)
+            raise unfit_error(self.spec, batch, unfit, SKIP)
         part = Totals(self.spec)
         counting = Counting(self.spec, batch, rows, np.flatnonzero((batch.target >= 0) & ~unfit))
         n = len(batch.target)
@@ -110,7 +114,9 @@ class Totals:
             "ignored": int(np.count_nonzero(batch.target < 0)),
             "infinite": counting.n_infinite,
             "unfit": int(np.count_nonzero(unfit)),
+            "placed": batch.placed,
         }
+        part.alike = distributions(self.spec, batch, counting.counted)
         part.print = fingerprint(counting.keys, counting.target)
         part.groups = counting.groups
         part.sums |= counting.sums()
@@ -153,7 +159,7 @@ class Totals:
             raise ArgumentError("states merge if they count the same things", found, "Make both from one Spec.")
         self._merge_groups(other)
         self.counts = {name: self.counts[name] + other.counts[name] for name in COUNTS}
-        self.print = (self.print + other.print) % 2**64
+        self.print, self.alike = (self.print + other.print) % 2**64, self.alike and other.alike
         for name, sums in self.sums.items():
             if not name.startswith("group_"):
                 sums.merge(other.sums[name])
@@ -182,6 +188,28 @@ class Totals:
                 merged.merge(other.sums[name], np.array([place[group] for group in other.groups], np.int64))
                 self.sums[name] = merged
         self.groups = names
+
+    @property
+    def counted(self) -> int:
+        """Rows that count: neither ignored nor unfit."""
+        return self.counts["rows"] - self.counts["ignored"] - self.counts["unfit"]
+
+    def check_judgeable(self) -> None:
+        """Refuse to take a mean over nothing, or of what was declared wrongly: a property of all rows, in whatever order.
+
+        Raises:
+            ArgumentError: no row counts, or none has a weight.
+            DistributionError: logits that are all distributions.
+        """
+        rule, rows = "there must be rows to judge", self.counts["rows"]
+        if not rows:
+            raise ArgumentError(rule, "there is none", "Is a file empty, or nothing but a header?")
+        if not self.counted:
+            found = f"of {rows} rows {self.counts['ignored']} have no label and {self.counts['unfit']} are unfit"
+            raise ArgumentError(rule, found, "Are the columns the right ones?")
+        if not self.sums["bucket_weight"].total():
+            raise ArgumentError(rule, "every row has weight 0", "Is the column of weights the right one?")
+        check_contradiction(self.counted, self.alike)
 
     def to_bytes(self) -> bytes:
         """The state in a format of its own, with a version and a checksum; equal states give equal bytes."""

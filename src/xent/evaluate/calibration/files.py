@@ -9,7 +9,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from xent._errors import ArgumentError
-from xent.evaluate._batch import Batch, check, check_contradiction
+from xent.evaluate._batch import Batch, check, check_contradiction, distributions
 from xent.evaluate._columns import Columns, Layout
 from xent.evaluate._files import found_files, units_of
 from xent.evaluate._sources import file_batches, layout_of
@@ -56,15 +56,17 @@ class Reading:
         spec, known = self.layout.spec, [unit.rows for unit in self._units]
         total = sum(rows for rows in known if rows is not None) if None not in known else None
         self.rows = self.counted = self.infinite = 0
+        alike = True
         with self._watching() as watch:
             for batch in file_batches(self._units, self.layout):
                 check(spec, batch)
-                if not self.rows:
-                    check_contradiction(spec, batch)
                 finite = self._finite(batch) if self._skip else batch
-                self.rows, self.counted = self.rows + len(batch.target), self.counted + int(counts(finite).sum())
+                rows = np.flatnonzero(counts(finite))
+                alike = alike and distributions(spec, finite, rows)
+                self.rows, self.counted = self.rows + len(batch.target), self.counted + len(rows)
                 yield finite
                 watch(self.rows, total)
+        check_contradiction(self.counted, alike)
 
     def _finite(self, batch: Batch) -> Batch:
         """The same, where rows that no scaling can mend do not count."""

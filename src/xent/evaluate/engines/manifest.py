@@ -17,7 +17,7 @@ from xent.evaluate._files import Unit, units_of
 from xent.evaluate._sources import file_makers
 from xent.evaluate.totals import Totals
 
-VERSION = 1
+VERSION = 2
 
 
 @dataclass(frozen=True, slots=True)

@@ -42,26 +42,29 @@ def _work(number: int) -> bytes:
     return _manifest.count(number, _manifest.zero()).to_bytes()
 
 
-def states(manifest: Manifest, numbers: Sequence[int], workers: int | None, *, tolerant: bool) -> Iterator[tuple[int, bytes]]:
-    """States as they come. Units that were at work when a worker died are tried again one at a time, to find which it was."""
+def states(manifest: Manifest, numbers: Sequence[int], workers: int | None) -> Iterator[tuple[int, bytes | XentError]]:
+    """States as they come, or why there is none. Units at work when a worker died are tried again alone, to find which it was."""
     attempts = dict.fromkeys(numbers, 0)
     while attempts:
         fresh = [number for number, count in attempts.items() if count == 0]
         try:
-            yield from _round(manifest, attempts, fresh or list(attempts)[:1], workers if fresh else 1, tolerant=tolerant)
+            yield from _round(manifest, attempts, fresh or list(attempts)[:1], workers if fresh else 1)
         except BrokenProcessPool:
-            given_up = [number for number, count in attempts.items() if count >= ATTEMPTS]
-            for number in given_up:
+            for number in [number for number, count in attempts.items() if count >= ATTEMPTS]:
                 del attempts[number]
-            if given_up and not tolerant:
-                found = f"{manifest.units[given_up[0]]}: {ATTEMPTS} processes in turn died over it"
-                remedy = "Was memory short? Fewer --workers take less."
-                raise ArgumentError("a unit of work must be readable by a worker", found, remedy) from None
+                yield number, _given_up(manifest, number)
+
+
+def _given_up(manifest: Manifest, number: int) -> XentError:
+    """What is said of a unit over which every worker died."""
+    found = f"{manifest.units[number]}: {ATTEMPTS} processes in turn died over it"
+    remedy = 'Was memory short? Fewer --workers take less. Does a script call this? Call it under if __name__ == "__main__":'
+    return ArgumentError("a unit of work must be readable by a worker", found, remedy)
 
 
 def _round(
-    manifest: Manifest, attempts: dict[int, int], numbers: Sequence[int], workers: int | None, *, tolerant: bool
-) -> Iterator[tuple[int, bytes]]:
+    manifest: Manifest, attempts: dict[int, int], numbers: Sequence[int], workers: int | None
+) -> Iterator[tuple[int, bytes | XentError]]:
     """Work on one pool until all is done or a worker dies; what is done leaves `attempts`."""
     count = min(workers or len(os.sched_getaffinity(0)), len(numbers))
     threads = max(1, get_num_threads() // count)
@@ -72,8 +75,9 @@ def _round(
             while _filled(pool, waiting, running, attempts, count):
                 for future in wait(running, return_when=FIRST_COMPLETED).done:
                     number = running[future]
-                    yield from _finished(future, number, tolerant=tolerant)
+                    outcome = _outcome(future)
                     del running[future], attempts[number]
+                    yield number, outcome
         finally:
             pool.shutdown(wait=False, cancel_futures=True)
 
@@ -88,10 +92,9 @@ def _filled(
     return bool(running)
 
 
-def _finished(future: Future[bytes], number: int, *, tolerant: bool) -> Iterator[tuple[int, bytes]]:
-    """A state, or nothing where its rows are refused and that is tolerated."""
+def _outcome(future: Future[bytes]) -> bytes | XentError:
+    """A state, or why its rows are refused."""
     try:
-        yield number, future.result()
-    except XentError:
-        if not tolerant:
-            raise
+        return future.result()
+    except XentError as error:
+        return error

@@ -16,8 +16,8 @@ from xent.evaluate.engines.manifest import Manifest
 INSTALL = "Run in the clone of xent: pip install '.[learn,cli,data,ray]'"
 
 
-def states(manifest: Manifest, numbers: Sequence[int], address: str | None, *, tolerant: bool) -> Iterator[tuple[int, bytes]]:
-    """States as they come; Ray runs a unit again whose worker died."""
+def states(manifest: Manifest, numbers: Sequence[int], address: str | None) -> Iterator[tuple[int, bytes | XentError]]:
+    """States as they come, or why there is none; Ray runs a unit again whose worker died."""
     try:
         import ray
         import ray.data
@@ -31,11 +31,7 @@ def states(manifest: Manifest, numbers: Sequence[int], address: str | None, *, t
     units = ray.data.from_items(items, override_num_blocks=len(items))
     each: Any = partial(work, manifest)
     for row in units.map_batches(each, batch_size=1, batch_format="numpy").iter_rows():
-        if row["refused"]:
-            if not tolerant:
-                raise _error(row["refused"])
-            continue
-        yield int(row["unit"]), bytes(row["state"])
+        yield int(row["unit"]), _error(row["refused"]) if row["refused"] else bytes(row["state"])
 
 
 def work(manifest: Manifest, batch: dict[str, Any]) -> dict[str, Any]:

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import contextlib
+import hashlib
 import os
 import tempfile
 from pathlib import Path
 
-from xent._errors import ArgumentError
+from xent._errors import ArgumentError, XentError
 from xent.evaluate.engines.manifest import Manifest
 from xent.evaluate.totals import Totals
 
@@ -15,7 +16,7 @@ MANIFEST = "manifest.json"
 
 
 class Partials:
-    """The states of a job so far."""
+    """What is known of the units of a job: the sum of their states, and why some have none."""
 
     def __init__(self, manifest: Manifest, folder: Path | None = None) -> None:
         """None yet, or those that the folder holds of this very job.
@@ -24,14 +25,17 @@ class Partials:
             ArgumentError: the folder holds another job, or states that were altered, or cannot be written.
         """
         self.manifest, self.folder = manifest, folder
-        self.states: dict[int, bytes] = {}
+        self.whole = manifest.zero()
+        self.known: dict[int, bytes] = {}
+        """Of each unit that is counted, a hash of its state."""
+        self.failed: dict[int, XentError] = {}
         if folder is not None:
             self._open(folder)
 
     @property
     def missing(self) -> list[int]:
         """Units without a state."""
-        return [number for number in range(len(self.manifest.units)) if number not in self.states]
+        return [number for number in range(len(self.manifest.units)) if number not in self.known]
 
     def add(self, number: int, state: bytes) -> None:
         """Take the state of a unit; the same one again changes nothing.
@@ -39,19 +43,29 @@ class Partials:
         Raises:
             ArgumentError: another state of the same unit is there already, or it cannot be written.
         """
-        known = self.states.get(number)
-        if known is not None and known != state:
+        known = self.known.get(number)
+        if known is not None and known != _hash(state):
             found = f"unit {number} ({self.manifest.units[number]}) came twice and differs"
             raise ArgumentError("a unit must give the same state each time", found, "Did the file change? Start again.")
-        if known is None and self.folder is not None:
-            self._write(self.folder / self._name(number), state)
-        self.states[number] = state
+        if known is None:
+            self._count(number, state)
+            if self.folder is not None:
+                self._write(self.folder / self._name(number), state)
+
+    def _count(self, number: int, state: bytes) -> None:
+        self.whole.merge(Totals.from_bytes(state))
+        self.known[number] = _hash(state)
+
+    def fail(self, number: int, error: XentError) -> None:
+        """Note why a unit has no state."""
+        self.failed[number] = error
 
     def merged(self, *, allow_partial: bool = False) -> Totals:
         """All states together.
 
         Raises:
             ArgumentError: units are missing, unless that is allowed; names the first ones.
+            XentError: every unit failed, the first one so.
         """
         missing = self.missing
         if missing and not allow_partial:
@@ -59,14 +73,12 @@ class Partials:
             found = f"{len(missing)} of {len(self.manifest.units)} are missing: {shown}{'; ...' if len(missing) > 3 else ''}"
             remedy = "Run it again with --resume, or take what is there with --allow-partial."
             raise ArgumentError("a result needs every unit of work", found, remedy)
-        if missing and not self.states:
-            remedy = "Run it without --allow-partial to see why."
-            raise ArgumentError("a partial result needs a unit of work", "every one failed", remedy)
-        totals = self.manifest.zero()
-        for number in sorted(self.states):
-            totals.merge(Totals.from_bytes(self.states[number]))
-        totals.missing = tuple(str(self.manifest.units[number]) for number in missing)
-        return totals
+        first = self.failed[min(self.failed)] if self.failed else None
+        if first is not None and not self.known:
+            raise first
+        self.whole.missing = tuple(str(self.manifest.units[number]) for number in missing)
+        self.whole.failure = "" if first is None else str(first)
+        return self.whole
 
     def _name(self, number: int) -> str:
         return f"{self.manifest.digest[:8]}-{number:06d}.state"
@@ -86,7 +98,16 @@ class Partials:
         for number in range(len(self.manifest.units)):
             path = folder / self._name(number)
             if path.exists():
-                self.states[number] = _checked(path)
+                self._found(number, path)
+
+    def _found(self, number: int, path: Path) -> None:
+        """Count a state that was written before; refused if it was altered."""
+        try:
+            self._count(number, path.read_bytes())
+        except OSError as error:
+            raise _unwritable(path, error) from error
+        except ArgumentError as error:
+            raise ArgumentError(error.rule, f"{path}: {error.found}", "Remove that file and run again.") from error
 
     def _write(self, path: Path, data: bytes) -> None:
         """Write a file so that it is there whole or not at all, also after a crash."""
@@ -105,14 +126,8 @@ class Partials:
             raise _unwritable(path.parent, error) from error
 
 
-def _checked(path: Path) -> bytes:
-    """A state that was written before; refused if it was altered."""
-    data = path.read_bytes()
-    try:
-        Totals.from_bytes(data)
-    except ArgumentError as error:
-        raise ArgumentError(error.rule, f"{path}: {error.found}", "Remove that file and run again.") from error
-    return data
+def _hash(state: bytes) -> bytes:
+    return hashlib.blake2b(state, digest_size=16).digest()
 
 
 def _unwritable(folder: Path, error: Exception) -> ArgumentError:

@@ -19,7 +19,8 @@ from xent.evaluate.totals import Totals
 EngineName = Literal["local", "ray"]
 Watch = Callable[[int, int | None], None]
 """Hears how many rows are done, and of how many where all files say so."""
-Deliver = Iterator[tuple[int, bytes]]
+Deliver = Iterator[tuple[int, bytes | XentError]]
+"""Units, and their states or why there is none."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,6 +43,8 @@ class Engine:
 
     def __post_init__(self) -> None:
         """Refuse what does not go together."""
+        if self.resume == "":
+            raise ArgumentError("the folder of --resume (resume=) needs a name", "it is empty", "Name one, or . for this folder.")
         if self.name is not None and self.name not in get_args(EngineName):
             found = f"found {self.name!r}"
             raise ArgumentError("engine must be local or ray", found, "Leave it out to run in this process.")
@@ -82,8 +85,13 @@ def completed(manifest: Manifest, engine: Engine, watch: Watch = lambda done, to
             manifest.count(number, totals, progress.add)
         return totals
     partials = Partials(manifest, None if engine.resume is None else Path(engine.resume))
-    for number, state in _delivered(manifest, partials.missing, engine, progress):
-        partials.add(number, state)
+    for number, outcome in _delivered(manifest, partials.missing, engine, progress):
+        if isinstance(outcome, bytes):
+            partials.add(number, outcome)
+        elif engine.allow_partial:
+            partials.fail(number, outcome)
+        else:
+            raise outcome
     return partials.merged(allow_partial=engine.allow_partial)
 
 
@@ -100,9 +108,9 @@ class _Progress:
 
 
 def _delivered(manifest: Manifest, numbers: Sequence[int], engine: Engine, progress: _Progress) -> Deliver:
-    """States of units as they come; a unit whose rows are refused raises, unless a partial result is allowed."""
+    """States of units as they come, or why a unit has none."""
     if engine.name is None:
-        yield from _here(manifest, numbers, progress, tolerant=engine.allow_partial)
+        yield from _here(manifest, numbers, progress)
         return
     for number, state in _elsewhere(manifest, numbers, engine):
         progress.add(manifest.units[number].rows or 0)
@@ -114,17 +122,17 @@ def _elsewhere(manifest: Manifest, numbers: Sequence[int], engine: Engine) -> De
     if engine.name == "ray":
         from xent.evaluate.engines import on_ray
 
-        return on_ray.states(manifest, numbers, engine.address, tolerant=engine.allow_partial)
+        return on_ray.states(manifest, numbers, engine.address)
     from xent.evaluate.engines import on_processes
 
-    return on_processes.states(manifest, numbers, engine.workers, tolerant=engine.allow_partial)
+    return on_processes.states(manifest, numbers, engine.workers)
 
 
-def _here(manifest: Manifest, numbers: Sequence[int], progress: _Progress, *, tolerant: bool) -> Deliver:
+def _here(manifest: Manifest, numbers: Sequence[int], progress: _Progress) -> Deliver:
     """One unit after the other, in this process."""
     for number in numbers:
         try:
-            yield number, manifest.count(number, manifest.zero(), progress.add).to_bytes()
-        except XentError:
-            if not tolerant:
-                raise
+            outcome = manifest.count(number, manifest.zero(), progress.add).to_bytes()
+        except XentError as error:
+            outcome = error
+        yield number, outcome

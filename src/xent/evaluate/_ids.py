@@ -1,0 +1,73 @@
+"""What rows and groups are called, as text, and as the keys that draw and pair rows."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from xent.evaluate._hashing import Keys, hashed_texts, mixed
+
+MISSING = "(none)"
+"""What a cell without a value is called; an empty text is another."""
+WHOLE = r"^(0|-?[1-9]\d{0,18})$"
+"""How whole numbers of at most 19 digits are written, each in one way."""
+MOST = np.uint64(2**63 - 1)
+EXACT = 2.0**53
+"""Below this float64 tells whole numbers apart."""
+
+
+def texts(column: pa.Array) -> list[str]:
+    """Values as text."""
+    if pa.types.is_string(column.type):
+        return column.fill_null(MISSING).to_pylist()
+    return [_text(value) for value in column.to_pylist()]
+
+
+def _text(value: Any) -> str:
+    """A value as text, whatever stands beside it; whole numbers that a reader made floats are whole: JSON knows one kind."""
+    if value is None:
+        return MISSING
+    return str(int(value)) if isinstance(value, float) and value.is_integer() and abs(value) < EXACT else str(value)
+
+
+def inexact(column: pa.Array) -> npt.NDArray[np.bool_]:
+    """Which cells hold a float that may be another whole number than was written."""
+    if not pa.types.is_floating(column.type):
+        return np.zeros(len(column), np.bool_)
+    values = column.to_numpy(zero_copy_only=False)
+    return np.isfinite(values) & (np.abs(values) >= EXACT)
+
+
+def keys(column: pa.Array) -> Keys:
+    """What decides how a row is drawn, and which rows are the same: a whole number and its text have one key."""
+    if pa.types.is_integer(column.type):
+        return _of_numbers(column.to_numpy(zero_copy_only=False))
+    words = column if pa.types.is_string(column.type) else pa.array(texts(column), pa.string())
+    plain = pc.match_substring_regex(words, WHOLE).to_numpy(zero_copy_only=False)
+    found = np.empty(len(words), np.uint64)
+    found[plain] = _of_digits(words.filter(pa.array(plain))) if plain.any() else 0
+    found[~plain] = hashed_texts(words.filter(pa.array(~plain)).to_pylist())
+    return found
+
+
+def _of_digits(words: pa.Array) -> Keys:
+    """Keys of whole numbers in text: those of the numbers, where int64 holds them."""
+    below = pc.starts_with(words, "-").to_numpy(zero_copy_only=False)
+    size = pc.cast(pc.utf8_ltrim(words, "-"), pa.uint64()).to_numpy()
+    found = mixed(np.where(below, np.uint64(0) - size, size))
+    beyond = size > MOST + below.astype(np.uint64)
+    found[beyond] = hashed_texts(words.filter(pa.array(beyond)).to_pylist())
+    return found
+
+
+def _of_numbers(values: npt.NDArray[Any]) -> Keys:
+    """Keys of whole numbers; of those beyond int64, the keys of their texts."""
+    found = mixed(values.astype(np.int64).view(np.uint64))
+    if values.dtype == np.uint64:
+        beyond = values > MOST
+        found[beyond] = hashed_texts([str(value) for value in values[beyond].tolist()])
+    return found

@@ -1,0 +1,148 @@
+"""What stands in files and tables, to the last cell: gaps, numbers, names, ids and labels."""
+
+import json
+from pathlib import Path
+
+import numpy as np
+import pyarrow as pa
+import pytest
+
+import xent
+from xent.evaluate import Columns, Comparison, count_table
+from xent.evaluate._ids import keys
+
+HEADER = "p_a,p_b,y,w\n"
+GAP = "p_a,p_b,y,w\n0.5,0.5,a,1\n,0.5,a,1\n0.9,0.1,b,1\n"
+
+
+def csv(folder: Path, text: str, name: str = "a.csv") -> str:
+    (folder / name).write_text(text)
+    return str(folder / name)
+
+
+def test_a_row_with_an_empty_prediction_is_skipped_where_that_is_asked_for(tmp_path: Path) -> None:
+    path = csv(tmp_path, GAP)
+    found = xent.evaluate(path, "y", kind="probs", columns="p_", skip_unfit=True)
+    assert (found.rows, found.unfit, found.counted) == (3, 1, 2)
+    assert found.log_loss_nats.value == pytest.approx(-np.log([0.5, 0.1]).mean(), rel=1e-15)
+    with pytest.raises(xent.DistributionError) as refused:
+        xent.evaluate(path, "y", kind="probs", columns="p_")
+    assert str(refused.value) == (
+        f"predictions must be numbers; row 1 of {path} holds NaN, or nothing, for class 'a' (1 such rows). "
+        "Mend these rows, or leave them out and count them: --skip-unfit (skip_unfit=True)."
+    )
+
+
+def test_what_is_no_number_is_never_skipped(tmp_path: Path) -> None:
+    for cell in ("?", "1e400", "1e-400", "0,5"):
+        path = csv(tmp_path, GAP + f'"{cell}",0.5,a,1\n')
+        with pytest.raises(xent.ArgumentError, match=r"numbers are written as .* in row 3 of .* column 'p_a' holds"):
+            xent.evaluate(path, "y", kind="probs", columns="p_", skip_unfit=True)
+
+
+def test_weights_may_not_be_missing(tmp_path: Path) -> None:
+    path = csv(tmp_path, "p_a,p_b,y,w\n0.5,0.5,a,1\n0.5,0.5,a,\n")
+    with pytest.raises(xent.ArgumentError, match=r"needs a number in this column; row 1 of .* has none in 'w' \(1 such cells\)"):
+        xent.evaluate(path, "y", kind="probs", columns="p_", weight="w", skip_unfit=True)
+
+
+@pytest.mark.parametrize("zero", ["0", "-0.0", "0e-400", ".0", "+0.", "0E5"])
+def test_zero_is_zero_however_it_is_written(tmp_path: Path, zero: str) -> None:
+    path = csv(tmp_path, f"p_a,p_b,y\n{zero},1.0,b\n")
+    assert xent.evaluate(path, "y", kind="probs", columns="p_").log_loss_nats.value == 0.0
+
+
+@pytest.mark.parametrize("kind", [pa.list_(pa.float64(), 2), pa.list_(pa.float64()), pa.large_list(pa.string())], ids=str)
+def test_a_list_that_is_missing_is_a_row_without_a_prediction(kind: pa.DataType) -> None:
+    lists = [[0.5, 0.5], None, [0.9, 0.1], [None, 1.0]]
+    words = [None if row is None else [None if p is None else str(p) for p in row] for row in lists]
+    table = pa.table({"p": pa.array(words if kind.value_type == pa.string() else lists, kind), "y": [0, 0, 1, 1]})
+    found = xent.evaluate(table, "y", kind="probs", columns="p", classes=("0", "1"), skip_unfit=True)
+    assert (found.rows, found.unfit, found.counted) == (4, 2, 2)
+    assert found.log_loss_nats.value == pytest.approx(-np.log([0.5, 0.1]).mean(), rel=1e-15)
+
+
+def test_cells_of_lists_are_named_by_their_row() -> None:
+    lists = pa.array([["0.5", "0.5"], None, ["0.5", "?"]])
+    with pytest.raises(xent.ArgumentError, match=r"in row 2 of the table column 'p' holds '\?'"):
+        xent.evaluate(pa.table({"p": lists, "y": [0, 0, 0]}), "y", kind="probs", columns="p", classes=("0", "1"))
+    short = pa.array([None, [0.5, 0.5], [0.5]])
+    with pytest.raises(xent.ArgumentError, match=r"row 2 of the table has 1 in 'p'"):
+        xent.evaluate(pa.table({"p": short, "y": [0, 0, 0]}), "y", kind="probs", columns="p", classes=("0", "1"))
+
+
+def test_whole_numbers_may_be_missing_as_well() -> None:
+    table = pa.table({"l_a": pa.array([3, None], pa.int64()), "l_b": [1, 2], "y": ["a", "b"]})
+    assert xent.evaluate(table, "y", kind="logits", columns="l_", skip_unfit=True).unfit == 1
+    alone = pa.table({"lp": pa.array([-1.0, None])})
+    assert xent.evaluate(alone, kind="target-log-probs", columns="lp", skip_unfit=True).unfit == 1
+    with pytest.raises(xent.DistributionError, match=r"row 1 of the table holds NaN, or nothing \(1 such rows\)"):
+        xent.evaluate(alone, kind="target-log-probs", columns="lp")
+
+
+def pairs(ids: pa.Array, **columns: object) -> pa.Table:
+    return pa.table({"p_a": [0.5, 0.25, 0.75], "p_b": [0.5, 0.75, 0.25], "y": ["a", "b", "b"], "id": ids, **columns})
+
+
+NUMBERS = [7, -(2**63), 1234567890123456789]
+
+
+@pytest.mark.parametrize("ids", [pa.array([str(n) for n in NUMBERS]), pa.array(NUMBERS, pa.decimal128(20))], ids=str)
+def test_a_number_and_its_text_are_one_id(ids: pa.Array) -> None:
+    columns = Columns("y", "probs", "p_", id="id")
+    one, other = (count_table(pairs(column), columns) for column in (pa.array(NUMBERS), ids))
+    assert one.to_bytes() == other.to_bytes()
+    assert Comparison.of(one, other).log_loss_nats.difference.value == 0.0
+
+
+def test_numbers_of_a_text_file_pair_with_those_of_another(tmp_path: Path) -> None:
+    lines = [json.dumps({"p_a": 0.5, "p_b": 0.5, "y": "a", "id": n}) for n in (1, 2.5, 3)]
+    (tmp_path / "a.jsonl").write_text("\n".join(lines))
+    (tmp_path / "b.csv").write_text("p_a,p_b,y,id\n" + "".join(f"0.5,0.5,a,{n}\n" for n in (3, 1, 2.5)))
+    options = {"kind": "probs", "columns": "p_", "id": "id"}
+    paths = [str(tmp_path / name) for name in ("a.jsonl", "b.csv")]
+    assert xent.evaluate.compare(*paths, "y", **options).log_loss_nats.difference.value == 0.0
+
+
+def test_every_number_has_a_key_of_its_own() -> None:
+    words = ["-0", "00", "0", "01", "1", "-1", str(2**64 - 1), str(2**63), str(2**63 - 1), str(-(2**63)), str(-(2**63) - 1)]
+    found = keys(pa.array(words))
+    assert len(set(found.tolist())) == len(words)
+    unsigned = [2**64 - 1, 2**63, 2**63 - 1, 0, 1]
+    assert keys(pa.array(unsigned, pa.uint64())).tolist() == keys(pa.array([str(n) for n in unsigned])).tolist()
+    assert keys(pa.array(["x", "12"])).tolist() == [keys(pa.array(["x"]))[0], keys(pa.array([12]))[0]]
+
+
+def test_ids_that_float64_cannot_tell_apart_are_refused(tmp_path: Path) -> None:
+    (tmp_path / "a.jsonl").write_text('{"p_a": 0.5, "p_b": 0.5, "y": "a", "id": 9007199254740993}\n')
+    with pytest.raises(xent.ArgumentError) as refused:
+        xent.evaluate(str(tmp_path / "a.jsonl"), "y", kind="probs", columns="p_", id="id")
+    assert str(refused.value) == (
+        f"ids must be told apart; row 0 of {tmp_path / 'a.jsonl'} holds 9007199254740992 in 'id', "
+        "and float64 does not tell it from its neighbours. Write ids as texts."
+    )
+
+
+def test_every_row_has_an_id() -> None:
+    with pytest.raises(xent.ArgumentError) as refused:
+        xent.evaluate(pairs(pa.array(["x", None, "z"])), "y", kind="probs", columns="p_", id="id")
+    assert str(refused.value) == "every row needs an id; row 1 of the table has none in 'id'. Fill it, or leave --id (id=) out."
+
+
+def test_what_has_no_group_is_called_so() -> None:
+    groups = pairs(pa.array([1, 2, 3]), g=pa.array(["x", None, ""]))
+    found = xent.evaluate(groups, "y", kind="probs", columns="p_", by="g")
+    assert [row.name for row in found.by_group] == ["", "(none)", "x"]
+
+
+def test_labels_may_be_places_where_that_is_said() -> None:
+    odd = pa.table({"p_0": [0.5, 0.25], "p_1": [0.5, 0.75], "q_c0": [0.5, 0.5], "q_c1": [0.5, 0.5]})
+    odd = odd.append_column("y", pa.array([0, 1])).append_column("t", pa.array(["1", "c0"]))
+    named = pa.table({"p_cat": [0.5], "p_dog2": [0.5], "y": [1]})
+    for table, target, predictions, placed in (
+        (odd, "y", "p_", 0),
+        (odd, "y", "p", 2),
+        (odd, "t", "q_", 1),
+        (named, "y", "p_", 1),
+    ):
+        assert count_table(table, Columns(target, "probs", predictions)).counts["placed"] == placed
