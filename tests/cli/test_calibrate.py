@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 import signal
@@ -15,8 +16,10 @@ import pyarrow.feather as pa_feather
 import pyarrow.parquet as pa_parquet
 import pytest
 
+from xent.cli._calibration import print_fitted
 from xent.cli._main import run
-from xent.evaluate import TemperatureScaling, evaluate, load_calibrator
+from xent.evaluate import Columns, TemperatureScaling, evaluate, load_calibrator
+from xent.evaluate.calibration.files import fit_files
 
 NAMES = ["cat", "dog", "fish"]
 RNG = np.random.default_rng(5)
@@ -322,3 +325,11 @@ def test_the_manual_names_the_command(folder, run_xent):
     for option in ("--method", "--max-rows", "--floor", "--skip-infinite", "--apply", "--prefix"):
         assert option in done.stdout
     assert "--method temperature" not in run_xent(folder, "calibrate", "--methud").stdout
+
+
+def test_a_fit_that_does_not_converge_says_so_in_one_line(folder, capsys):
+    columns, watching = Columns("y", "logits", "z_"), lambda: contextlib.nullcontext(lambda done, total: None)
+    fitted = fit_files([str(folder / "p.parquet")], columns, "matrix", watching, parameters={"max_iter": 1})
+    print_fitted(fitted, ["p.parquet"], columns, folder / "c.json")
+    said = "\nThe fit did not converge in 1 iterations. Take --method temperature, or give it more rows.\n"
+    assert said in capsys.readouterr().out

@@ -7,6 +7,8 @@ import re
 from contextlib import nullcontext
 
 import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pa_parquet
 import pytest
 from scipy.optimize import minimize, minimize_scalar
 from scipy.special import log_softmax
@@ -419,6 +421,11 @@ HOSTILE = {
     "NaN": (changed("temperature").replace('"n_passes"', '"x": NaN, "n_passes"'), "NaN is no number of JSON"),
     "a number beyond float64": (changed("temperature", fitted__temperature=10**400), "int too large to convert to float"),
     "a temperature of zero": (changed("temperature", fitted__temperature=0.0), "temperature is 0"),
+    "a temperature of no fit": (
+        changed("temperature", fitted__temperature=1e-320),
+        "which no fit gives: it lies in [0.001, 1000]",
+    ),
+    "a hot matrix": (changed("matrix", fitted__temperature=1e9), "temperature is 1e+09, which no fit gives"),
     "a count with a fraction": (changed("temperature", fitted__n_passes=1.5), "n_passes is 1.5, which is no count"),
     "a flag that is none": (changed("vector", fitted__converged=1), "converged is 1, which is neither true nor false"),
     "one class": (changed("temperature", n_classes=1), "n_classes is 1"),
@@ -585,7 +592,8 @@ REFUSALS = {
     ),
     "a negative weight": (
         lambda: TemperatureScaling().fit(X[:2], Y[:2], [1.0, -1.0]),
-        "weights must lie in [0, 1e+100]; row 1 of X holds -1 (1 such rows). 0 leaves a row out.",
+        "weights must be 0 or lie in [1e-75, 1e+75]; row 1 of X holds -1 (1 such rows). "
+        "0 leaves a row out; of weights only their ratios matter, so divide all by the greatest.",
     ),
     "weights too few": (
         lambda: TemperatureScaling().fit(X[:2], Y[:2], [1.0]),
@@ -774,3 +782,26 @@ def test_messages_name_the_row_in_the_whole(monkeypatch):
     worse[1234, 1] = NAN
     with pytest.raises(xent.DistributionError, match=re.escape("row 1234 of X holds NaN")):
         fitted.predict_proba(worse)
+
+
+def test_a_calibrator_that_makes_no_probabilities_is_refused():
+    made = MatrixScaling.from_json(changed("matrix", fitted__coef=[[1e308] * 3, [-1e308] * 3, [1e308] * 3]))
+    with pytest.raises(xent.DistributionError) as refused:
+        made.predict_proba(np.full((2, 3), 9.0))
+    assert str(refused.value) == (
+        "calibrated rows must have probabilities, which are numbers; row 0 of X has none (2 such rows). "
+        "Is the calibrator one that was fitted to such predictions? Fit it again."
+    )
+
+
+def test_files_of_distributions_are_no_logits_wherever_their_rows_stand(tmp_path):
+    rows = np.random.default_rng(0).dirichlet([1.0, 1.0], 50)
+    for last, refused in (([0.5, 0.5], True), ([2.0, 0.5], False)):
+        table = pa.table({"z_a": [*rows[:, 0], last[0]], "z_b": [*rows[:, 1], last[1]], "y": ["a", "b", "b"] * 17})
+        pa_parquet.write_table(table, tmp_path / "z.parquet")
+        arguments = [str(tmp_path / "z.parquet")], Columns("y", "logits", "z_"), "temperature", quiet
+        if refused:
+            with pytest.raises(xent.DistributionError, match="all 51 rows hold no negative number"):
+                files.fit_files(*arguments)
+        else:
+            assert files.fit_files(*arguments).counted == 51

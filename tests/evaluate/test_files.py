@@ -299,7 +299,20 @@ REFUSED: dict[str, tuple[Callable[[], object], type[Exception], str]] = {
     "a negative weight": (
         lambda: xent.evaluate(HALF.set_column(3, "w", pa.array([1.0, -2.0])), "y", kind="probs", columns="p_", weight="w"),
         xent.ArgumentError,
-        "weights must lie in [0, 1e+100]; row 1 of the table holds -2 (1 such rows). 0 leaves a row out.",
+        "weights must be 0 or lie in [1e-75, 1e+75]; row 1 of the table holds -2 (1 such rows). "
+        "0 leaves a row out; of weights only their ratios matter, so divide all by the greatest.",
+    ),
+    "a weight without a square": (
+        lambda: xent.evaluate(np.full((2, 2), 0.5), np.zeros(2, int), kind="probs", weight=np.array([1e-170, 0.0])),
+        xent.ArgumentError,
+        "weights must be 0 or lie in [1e-75, 1e+75]; row 0 of the arrays holds 1e-170 (1 such rows). "
+        "0 leaves a row out; of weights only their ratios matter, so divide all by the greatest.",
+    ),
+    "bytes beyond measure": (
+        lambda: xent.evaluate(np.full(2, -1.0), kind="target-log-probs", size=np.array([1.0, 1e80])),
+        xent.ArgumentError,
+        "numbers of bytes must be 0 or lie in [1e-75, 1e+75]; row 1 of the arrays holds 1e+80 (1 such rows). "
+        "Mend or remove these rows.",
     ),
     "labels from 1": (
         lambda: xent.evaluate(np.full((2, 2), 0.5), np.array([1, 2]), kind="probs"),

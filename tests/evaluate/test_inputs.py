@@ -146,3 +146,17 @@ def test_labels_may_be_places_where_that_is_said() -> None:
         (named, "y", "p_", 1),
     ):
         assert count_table(table, Columns(target, "probs", predictions)).counts["placed"] == placed
+
+
+@pytest.mark.parametrize("weight", [1e-75, 1e75])
+def test_weights_of_any_measure_give_the_same_intervals(weight: float) -> None:
+    rng = np.random.default_rng(0)
+    probs, target, group = rng.dirichlet([1.0, 1.0], 300), rng.integers(0, 2, 300), rng.choice(["a", "b"], 300)
+    table = pa.table({"p_0": probs[:, 0], "p_1": probs[:, 1], "y": target, "g": group, "w": np.full(300, weight)})
+    options = {"kind": "probs", "columns": "p_", "by": "g"}
+    heavy, plain = xent.evaluate(table, "y", weight="w", **options), xent.evaluate(table, "y", **options)
+    for one, other in zip(heavy.by_group, plain.by_group, strict=True):
+        assert one.log_loss_nats.low == pytest.approx(other.log_loss_nats.low, rel=1e-9)
+        assert one.log_loss_nats.high == pytest.approx(other.log_loss_nats.high, rel=1e-9)
+    far = xent.evaluate(np.array([[0.0, 9e74], [0.0, 0.0]]), np.zeros(2, int), kind="logits", weight=np.full(2, weight))
+    assert far.log_loss_nats.value == pytest.approx(4.5e74, rel=1e-12)

@@ -50,6 +50,11 @@ def _temperature(value: float) -> str:
 def _advice(fitted: Fitted, columns: Columns, path: Path) -> Iterator[str]:
     """What the numbers do not say, and what to do next."""
     calibrator = fitted.calibrator
+    if not getattr(calibrator, "converged_", True):
+        yield (
+            f"The fit did not converge in {getattr(calibrator, 'n_iter_', 0):,} iterations. "
+            "Take --method temperature, or give it more rows."
+        )
     if not calibrator.log_loss_after_ < calibrator.log_loss_before_:
         yield "It gains nothing here: leave the predictions as they are."
     if isinstance(calibrator, IsotonicCalibration) and calibrator.floor == 0.0:

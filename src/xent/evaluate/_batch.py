@@ -17,8 +17,8 @@ from xent.evaluate._spec import Spec
 Floats = npt.NDArray[np.float64]
 Indices = npt.NDArray[np.int64]
 
-MOST_WEIGHT = 1e100
-"""Larger weights, times a loss, could leave float64."""
+LEAST_WEIGHT, MOST_WEIGHT = 1e-75, 1e75
+"""The squares of others, times the square of a loss, could leave float64."""
 ROUNDED = 0.01
 """Sums so near 1 look like rounding, not like logits."""
 LEAST_ALIKE = 20
@@ -44,7 +44,7 @@ class Batch:
         name: what to call the source in messages.
         keys: [N] what decides how a row is drawn again; else source and row do.
         ids: [N] what the user calls a row.
-        weight: [N] finite, at least 0.
+        weight: [N] 0, or in [1e-75, 1e75].
         size: [N] bytes of what a row predicts.
         group: [N] the value of the column to judge by.
         placed: how many labels were numbers that say the place of a class, as no class is called by a number.
@@ -108,14 +108,16 @@ def _check_labels(spec: Spec, batch: Batch) -> None:
 
 
 def _check_amounts(batch: Batch, values: Floats | None, name: str) -> None:
-    """Refuse amounts that are negative, not finite, or beyond measure."""
+    """Refuse amounts that are negative, not finite, or whose squares are beyond measure."""
     if values is None:
         return
-    bad = ~((values >= 0.0) & (values <= MOST_WEIGHT))
+    bad = ~((values == 0.0) | ((values >= LEAST_WEIGHT) & (values <= MOST_WEIGHT)))
     if bad.any():
         row = int(np.argmax(bad))
         found = f"{batch.place(row)} holds {values[row]:g} ({int(bad.sum())} such rows)"
-        raise ArgumentError(f"{name} must lie in [0, {MOST_WEIGHT:g}]", found, "0 leaves a row out.")
+        rule = f"{name} must be 0 or lie in [{LEAST_WEIGHT:g}, {MOST_WEIGHT:g}]"
+        remedy = "0 leaves a row out; of weights only their ratios matter, so divide all by the greatest."
+        raise ArgumentError(rule, found, remedy if name == "weights" else "Mend or remove these rows.")
 
 
 def distributions(spec: Spec, batch: Batch, rows: Indices) -> bool:

@@ -60,7 +60,7 @@ def evaluate(
         kind: "probs", "logits", "log-probs" or "target-log-probs"; only a file that says so itself needs none.
         columns: of a table, the prefix of the columns of predictions, their names with commas between, or one of lists.
         classes: names of the classes, in the order of the columns, where those bring none.
-        weight: [N] or the name of a column: how much each row counts, finite and at least 0.
+        weight: [N] or the name of a column: how much each row counts: 0, or in [1e-75, 1e75].
         size: [N] or the name of a column: how many bytes each row predicts, for bits per byte.
         id: the name of a column: what rows are called, and drawn by in the bootstrap.
         by: the name of a column whose values are judged apart as well.

@@ -23,8 +23,8 @@ from xent.kernels.cpu.threads import for_each
 Floats = npt.NDArray[np.float64]
 Indices = npt.NDArray[np.int64]
 
-INFINITE_NATS = 1e150
-"""A larger loss counts as infinite: its square is beyond float64."""
+INFINITE_NATS = 1e75
+"""A larger loss counts as infinite: its square, times that of a weight, is beyond float64."""
 
 
 class Counting:

@@ -24,6 +24,8 @@ from xent.functional.from_logits import cross_entropy_and_grad
 Floats = npt.NDArray[np.float64]
 Indices = npt.NDArray[np.int64]
 
+UNCONVERGED = "L-BFGS stopped"
+"""What begins the warning of a fit that did not converge."""
 TILE = 64
 """Rows of every matrix product: products of one shape add in one order, so that a row's bits do not depend on its neighbours."""
 
@@ -64,7 +66,7 @@ class AffineScaling(Calibrator):
         result: Any = minimize(objective, start, jac=True, method="L-BFGS-B", options=options)
         self.n_iter_, self.converged_ = int(result.nit), int(result.status) == 0
         if not self.converged_:
-            warn_unconverged(f"L-BFGS stopped after {self.n_iter_} iterations: {result.message}. Raise max_iter or tol.")
+            warn_unconverged(f"{UNCONVERGED} after {self.n_iter_} iterations: {result.message}. Raise max_iter or tol.")
         return np.asarray(result.x, np.float64)
 
     def scores(self, logits: Floats) -> Floats:

@@ -10,7 +10,7 @@ from typing import Any, ClassVar, Self, get_args
 import numpy as np
 import numpy.typing as npt
 
-from xent._errors import ArgumentError, LabelError, ShapeError
+from xent._errors import ArgumentError, DistributionError, LabelError, ShapeError
 from xent.evaluate._batch import Batch, check, check_contradiction, distributions
 from xent.evaluate._spec import Kind, Spec
 from xent.evaluate.calibration import _store
@@ -84,7 +84,8 @@ class Calibrator(Classifier):
         def work(part: Batch) -> None:
             check_rows(spec, part, np.ones(len(part.target), np.bool_))
             start = part.first - batch.first
-            result[start : start + len(part.target)] = self.answer(part, logarithms=logarithms)
+            with np.errstate(over="ignore", invalid="ignore"):
+                result[start : start + len(part.target)] = _finite(self.answer(part, logarithms=logarithms), part)
 
         for_each(work, pieces(batch))
         return result
@@ -186,6 +187,16 @@ class Calibrator(Classifier):
             found = f"y holds {strange[0]!r}"
             raise LabelError("labels must be among classes", found, "Does it need another spelling, or is a column missing?")
         return np.array([place[name] for name in names.tolist()], np.int64)[codes.reshape(-1)]
+
+
+def _finite(answer: Floats, part: Batch) -> Floats:
+    """The same, where every row has probabilities."""
+    nothing = np.isnan(answer).any(axis=1)
+    if nothing.any():
+        found = f"{part.place(int(np.argmax(nothing)))} has none ({int(nothing.sum())} such rows)"
+        rule = "calibrated rows must have probabilities, which are numbers"
+        raise DistributionError(rule, found, "Is the calibrator one that was fitted to such predictions? Fit it again.")
+    return answer
 
 
 def _weights(sample_weight: npt.ArrayLike | None, rows: int) -> Floats | None:

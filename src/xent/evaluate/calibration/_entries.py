@@ -8,6 +8,8 @@ from typing import Any, cast
 import numpy as np
 import numpy.typing as npt
 
+from xent.evaluate._temperature import WIDEST
+
 Floats = npt.NDArray[np.float64]
 
 
@@ -33,11 +35,18 @@ class Entries:
             raise ValueError(f"{name} is {shown(value)}, which is none of {', '.join(known)}")
         return value
 
-    def number(self, name: str, *, above: float = -math.inf) -> float:
+    def number(self, name: str) -> float:
         """A finite number."""
         value = _number(self.take(name), name)
-        if not math.isfinite(value) or value <= above:
+        if not math.isfinite(value):
             raise ValueError(f"{name} is {value:g}")
+        return value
+
+    def temperature(self) -> float:
+        """One that a fit can give: at most 1000 times sharper or softer, but for rounding."""
+        value = self.number("temperature")
+        if not 0.999 / WIDEST <= value <= 1.001 * WIDEST:
+            raise ValueError(f"temperature is {value:g}, which no fit gives: it lies in [{1 / WIDEST:g}, {WIDEST:g}]")
         return value
 
     def count(self, name: str) -> int:

@@ -207,5 +207,5 @@ def _fitted(scaling: AffineScaling) -> dict[str, Any]:
 def _restore(scaling: AffineScaling, entries: Entries) -> None:
     """What both read but for W."""
     scaling.intercept_ = entries.vector("intercept", scaling.n_features_in_)
-    scaling.temperature_ = entries.number("temperature", above=0.0)
+    scaling.temperature_ = entries.temperature()
     scaling.n_iter_, scaling.converged_ = entries.count("n_iter"), entries.flag("converged")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass, replace
@@ -13,6 +14,7 @@ from xent.evaluate._batch import Batch, check, check_contradiction, distribution
 from xent.evaluate._columns import Columns, Layout
 from xent.evaluate._files import found_files, units_of
 from xent.evaluate._sources import file_batches, layout_of
+from xent.evaluate.calibration._affine import UNCONVERGED
 from xent.evaluate.calibration._calibrator import Calibrator
 from xent.evaluate.calibration._drawn import Drawn
 from xent.evaluate.calibration._rows import counts, endless, pieces, scored
@@ -111,7 +113,10 @@ def fit_files(
         return Fitted(calibrator, reading.rows, reading.counted, reading.infinite, used)
     calibrator.adopt(spec)
     drawn = _drawn(reading, max_rows, finite=method != "isotonic")
-    calibrator.learn(replace(spec, weighted=True), drawn)
+    with warnings.catch_warnings():
+        # Whoever reads the result finds `converged_` there.
+        warnings.filterwarnings("ignore", message=UNCONVERGED)
+        calibrator.learn(replace(spec, weighted=True), drawn)
     return Fitted(calibrator, reading.rows, reading.counted, reading.infinite, len(drawn.target))
 
 

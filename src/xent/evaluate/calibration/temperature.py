@@ -98,7 +98,7 @@ class TemperatureScaling(Calibrator):
 
     def restore(self, entries: Entries) -> None:
         """T."""
-        self.temperature_ = entries.number("temperature", above=0.0)
+        self.temperature_ = entries.temperature()
         self.n_passes_ = entries.count("n_passes")
 
 
