@@ -91,12 +91,6 @@ def one_label():
 
 
 @pytest.fixture(scope="session")
-def no_rows():
-    """No row counts."""
-    return xent.evaluate(np.array([[0.3, 0.7]]), np.array([-1]), kind="probs")
-
-
-@pytest.fixture(scope="session")
 def all_infinite():
     """No loss is finite."""
     return xent.evaluate(np.array([[0.0, 1.0]] * 30), np.zeros(30, np.int64), kind="probs")
