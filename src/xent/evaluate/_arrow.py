@@ -47,6 +47,8 @@ def batch_of(rows: pa.RecordBatch, layout: Layout, *, source: int = 0, first: in
 def _plain(rows: pa.RecordBatch) -> pa.RecordBatch:
     """The same with every text of one type, dictionaries written out, and extension types as what they are stored as."""
     for number, field in enumerate(rows.schema):
+        if pa.types.is_floating(field.type):
+            continue
         column = rows.column(number)
         if isinstance(field.type, pa.BaseExtensionType):
             column = column.storage

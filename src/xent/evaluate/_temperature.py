@@ -61,8 +61,8 @@ class Scored:
         return found
 
     def _blocks(self) -> list[slice]:
-        """A few rows at a time."""
-        step = max(1, BLOCK // self.logits.shape[1])
+        """A few rows at a time, in whole visits."""
+        step = tally.ROWS * max(1, BLOCK // (tally.ROWS * self.logits.shape[1]))
         return [slice(start, start + step) for start in range(0, len(self.target), step)]
 
 

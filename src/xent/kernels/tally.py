@@ -16,6 +16,8 @@ Chosen = npt.NDArray[np.bool_]
 Limbs: TypeAlias = tuple[Integers, int]
 """[n, W] limbs of sums, and the place of the first."""
 
+ROWS = 64
+"""Rows that are visited together: fewer take as long."""
 LOGITS, LOG_PROBS, PROBS = range(3)
 """What predictions may be."""
 BRIER, ENTROPY, CONFIDENCE, OWN, NATS = range(5)
