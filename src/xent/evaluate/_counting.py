@@ -194,14 +194,19 @@ class Counting:
 
     def _log_probs(self, rows: Indices) -> npt.NDArray[np.float32]:
         """[n, C] of some rows: float32 holds logarithms of what is tiny, and no constant added to all logits."""
-        values = self.batch.values[rows]
-        if self.spec.kind == "logits":
-            values = tally.log_softmax(values.T).T
-        elif self.spec.kind == "probs":
-            with np.errstate(divide="ignore"):
-                values = np.log(values, dtype=np.float64)
-        with np.errstate(over="ignore"):
-            return np.ascontiguousarray(values, np.float32)
+        columns, shown = self.batch.values.T, np.empty((len(rows), self.spec.n_classes), np.float32)
+        with np.errstate(divide="ignore", over="ignore"):
+            for start in range(0, len(rows), tally.ROWS):
+                part = slice(start, start + tally.ROWS)
+                shown[part] = LOGARITHMS[self.spec.kind](np.take(columns, rows[part], axis=1)).T
+        return shown
+
+
+LOGARITHMS: dict[str, Callable[[npt.NDArray[Any]], npt.NDArray[Any]]] = {
+    "logits": tally.log_softmax,
+    "log-probs": lambda values: values,
+    "probs": lambda values: np.log(values, dtype=np.float64),
+}
 
 
 def _grouped(batch: Batch, counted: Indices) -> tuple[tuple[str, ...], Indices | None]:
