@@ -21,6 +21,7 @@ DOOR = {"_calls", "_check", "_check.tolerance", "_errors", "_typing", "losses", 
 HOUSE: dict[str, set[str]] = {
     "_typing": set(),
     "_errors": set(),
+    "_saving": set(),
     "_check": {"_errors", "_typing"},
     "_check.tolerance": set(),
     "information": {"_errors", "_check.tolerance"},
@@ -42,8 +43,8 @@ HOUSE: dict[str, set[str]] = {
     # PyTorch's own setting of threads holds where PyTorch is in charge.
     "torch": DOOR | {"kernels.cpu.threads"},
     "jax": DOOR,
-    "learn": {"_errors", "_typing", "functional", "information"},
-    "evaluate": {"_errors", "_typing", "functional", "information", "kernels.tally", "kernels.cpu.threads"},
+    "learn": {"_errors", "_saving", "_typing", "functional", "information"},
+    "evaluate": {"_errors", "_saving", "_typing", "functional", "information", "kernels.tally", "kernels.cpu.threads"},
     "explain": {"_errors", "_typing", "functional", "information", "losses", "learn"},
     "cli": {"_errors", "learn", "evaluate", "explain", "xent"},
     "xent": {"_errors", "functional", "information", "learn", "evaluate", "kernels.select", "kernels.cpu.threads"},

@@ -229,13 +229,13 @@ def test_infinite_losses_are_counted_and_the_mean_is_infinite() -> None:
 
 def test_unlabelled_and_unfit_rows_are_counted_and_add_nothing(rows: Rows) -> None:
     values, target = rows.logits.copy(), rows.target.copy()
-    values[5], values[6], target[6], target[7] = np.nan, np.inf, -1, -1
+    values[5], values[6], values[9], target[6], target[7] = np.nan, np.inf, np.inf, -1, -1
     state = Totals(Spec("logits", rows.names), skip_unfit=True)
     state.update(Batch(values, target))
     plain = Totals(Spec("logits", rows.names))
-    left = np.delete(np.arange(rows.n), [5, 6, 7])
+    left = np.delete(np.arange(rows.n), [5, 6, 7, 9])
     plain.update(Batch(rows.logits[left], rows.target[left]))
-    assert state.counts == {"rows": 1000, "ignored": 2, "infinite": 0, "unfit": 1, "placed": 0}
+    assert state.counts == {"rows": 1000, "ignored": 2, "infinite": 0, "unfit": 2, "nan": 1, "placed": 0}
     for name in ("bucket_nats", "class_nats", "cell_weight"):
         assert state.sums[name].total() == plain.sums[name].total()
 

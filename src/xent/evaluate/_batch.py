@@ -126,6 +126,11 @@ def distributions(spec: Spec, batch: Batch, rows: Indices) -> bool:
     return spec.kind == "logits" and all(_alike(batch.values[rows[n : n + step]]) for n in range(0, len(rows), step))
 
 
+def with_nan(batch: Batch, rows: Indices) -> int:
+    """How many of some rows hold NaN, or nothing."""
+    return sum(bool(np.isnan(batch.values[row]).any()) for row in rows.tolist())
+
+
 def _alike(values: npt.NDArray[Any]) -> bool:
     wide = np.asarray(values, np.float64)
     with np.errstate(invalid="ignore", over="ignore"):

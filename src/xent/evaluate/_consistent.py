@@ -24,6 +24,7 @@ def check(totals: Totals) -> None:
     _agree(all(type(name) is str for name in spec.classes), "classes are no names")
     _agree(type(spec.weighted) is bool and type(spec.sized) is bool, "the spec is none")
     _agree(min(totals.counts.values()) >= 0 and 0 <= totals.print < 2**64, "counts are negative, or the print is no 64 bits")
+    _agree(totals.counts["nan"] <= totals.counts["unfit"] <= totals.counts["rows"], "more rows hold NaN than were left out")
     _agree(spec.kind == "logits" or not totals.alike, "only logits can look like probabilities")
     groups = totals.groups
     _agree(all(type(name) is str for name in groups) and list(groups) == sorted(set(groups)), "groups are not sorted texts")

@@ -94,7 +94,8 @@ def _turned(estimate: Estimate) -> tuple[float | None, float | None]:
 
 def left_out(result: Evaluation) -> Iterator[tuple[int, str]]:
     """Rows that did not count, and why."""
-    yield from ((count, why) for count, why in ((result.ignored, "without a label"), (result.unfit, "unfit")) if count)
+    counts = ((result.ignored, "without a label"), (result.nan, "with NaN"), (result.unfit - result.nan, "out of range"))
+    yield from ((count, why) for count, why in counts if count)
 
 
 def counted_in(result: Evaluation) -> str:

@@ -59,7 +59,11 @@ class Evaluation:
     counted: int
     """Rows that count: neither ignored nor unfit."""
     ignored: int
+    """Rows without a label."""
     unfit: int
+    """Rows left out because they are no predictions."""
+    nan: int
+    """Of these, rows that hold NaN or an empty cell; the others are out of range, or no distribution."""
     infinite: int
     """Rows whose target had probability 0; one of them makes the log loss infinite."""
     weight: float
@@ -182,6 +186,7 @@ def evaluation(totals: Totals) -> Evaluation:
         counted=totals.counted,
         ignored=counts["ignored"],
         unfit=counts["unfit"],
+        nan=counts["nan"],
         infinite=counts["infinite"],
         weight=rounded(means.weight),
         log_loss_nats=nats,

@@ -8,7 +8,7 @@ import numpy as np
 
 from xent._errors import ArgumentError
 from xent.evaluate import _bytes
-from xent.evaluate._batch import SKIP, Batch, check, check_contradiction, distributions, unfit_error
+from xent.evaluate._batch import SKIP, Batch, check, check_contradiction, distributions, unfit_error, with_nan
 from xent.evaluate._confusion import Confusion
 from xent.evaluate._counting import Counting
 from xent.evaluate._exact import ExactSums
@@ -20,8 +20,8 @@ from xent.evaluate._sums import group_names, sizes
 
 WAITING = 4
 """A sample is drawn again when as many rows wait as this part of it."""
-COUNTS = ("rows", "ignored", "infinite", "unfit", "placed")
-"""Rows seen; of these, without a label, of infinite loss, left out as they are no predictions, and whose label was a place."""
+COUNTS = ("rows", "ignored", "infinite", "unfit", "nan", "placed")
+"""Rows seen; of these, without a label, of infinite loss, left out, left out with NaN in them, and whose label was a place."""
 
 
 class Totals:
@@ -114,6 +114,7 @@ class Totals:
             "ignored": int(np.count_nonzero(batch.target < 0)),
             "infinite": counting.n_infinite,
             "unfit": int(np.count_nonzero(unfit)),
+            "nan": with_nan(batch, np.flatnonzero(unfit)),
             "placed": batch.placed,
         }
         part.alike = distributions(self.spec, batch, counting.counted)

@@ -15,6 +15,7 @@ import numpy as np
 import numpy.typing as npt
 
 from xent._errors import ArgumentError
+from xent._saving import save
 
 if TYPE_CHECKING:
     from xent.learn.softmax_regression import SoftmaxRegression
@@ -26,14 +27,8 @@ DTYPES: dict[str, Any] = {"bool": np.bool_, "int": np.int64, "float": np.float64
 
 
 def write(model: SoftmaxRegression, path: str | os.PathLike[str]) -> None:
-    """Write the model beside ``path`` under a temporary name, then rename: a reader never sees half a file."""
-    text, target = render(model), Path(path)
-    temporary = target.with_name(f".{target.name}.{os.getpid()}.tmp")
-    try:
-        temporary.write_text(text, encoding="utf-8")
-        temporary.replace(target)
-    finally:
-        temporary.unlink(missing_ok=True)
+    """Write the model, whole or not at all."""
+    save(path, render(model).encode())
 
 
 def render(model: SoftmaxRegression) -> str:

@@ -132,7 +132,7 @@ def test_numbers_are_those_of_the_evaluation(ten, page):
 def test_rows_that_do_not_count_are_counted(infinite):
     words = Page(infinite.to_html()).words
     assert "Left out, without a label: 5 of 120 rows." in words
-    assert "Left out, no predictions (NaN, or no distribution): 1 of 120 rows." in words
+    assert "Left out, with NaN: 1 of 120 rows." in words
     assert "4 rows have infinite loss. The log loss of the others is 1.0986 nats" in words
     assert "The log loss is infinite: 4 rows" in words
 

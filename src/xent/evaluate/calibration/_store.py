@@ -8,12 +8,12 @@ from __future__ import annotations
 import json
 import math
 import os
-from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar, cast
 
 import numpy as np
 
 from xent._errors import ArgumentError
+from xent._saving import save
 from xent.evaluate.calibration._entries import Entries, shown
 
 if TYPE_CHECKING:
@@ -29,14 +29,8 @@ REMEDY = "Fit and save it again."
 
 
 def write(calibrator: Calibrator, path: str | os.PathLike[str]) -> None:
-    """Write beside the path under a temporary name, then rename: a reader never sees half a file."""
-    text, target = render(calibrator), Path(path)
-    temporary = target.with_name(f".{target.name}.{os.getpid()}.tmp")
-    try:
-        temporary.write_text(text, encoding="utf-8")
-        temporary.replace(target)
-    finally:
-        temporary.unlink(missing_ok=True)
+    """Write the calibrator, whole or not at all."""
+    save(path, render(calibrator).encode())
 
 
 def render(calibrator: Calibrator) -> str:

@@ -2,13 +2,11 @@
 
 from __future__ import annotations
 
-import contextlib
 import hashlib
-import os
-import tempfile
 from pathlib import Path
 
 from xent._errors import ArgumentError, XentError
+from xent._saving import save
 from xent.evaluate.engines.manifest import Manifest
 from xent.evaluate.totals import Totals
 
@@ -110,19 +108,10 @@ class Partials:
             raise ArgumentError(error.rule, f"{path}: {error.found}", "Remove that file and run again.") from error
 
     def _write(self, path: Path, data: bytes) -> None:
-        """Write a file so that it is there whole or not at all, also after a crash."""
-        temporary = None
+        """Write a file, whole or not at all."""
         try:
-            with tempfile.NamedTemporaryFile(dir=path.parent, prefix=".xent-", delete=False) as file:
-                temporary = Path(file.name)
-                file.write(data)
-                file.flush()
-                os.fsync(file.fileno())
-            temporary.replace(path)
+            save(path, data)
         except OSError as error:
-            if temporary is not None:
-                with contextlib.suppress(OSError):
-                    temporary.unlink(missing_ok=True)
             raise _unwritable(path.parent, error) from error
 
 

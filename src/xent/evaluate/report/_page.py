@@ -18,7 +18,7 @@ from xent.evaluate._intervals import Estimate
 from xent.evaluate._numerals import amount, percent, plural
 from xent.evaluate._shown import shown
 from xent.evaluate._verdict import short_names, verdict
-from xent.evaluate._words import meaning
+from xent.evaluate._words import left_out, meaning
 from xent.evaluate.report import _tables as tables
 from xent.evaluate.report._figures import Figure, figures
 from xent.evaluate.report._safe import json_text, labels, policy
@@ -153,10 +153,8 @@ def _notices(result: Evaluation) -> Iterator[str]:
         are = "is" if len(result.missing) == 1 else "are"
         units = f"{plural(len(result.missing), 'unit')} of work {are} missing"
         yield f"This result is partial: {units}, {shown(result.missing[0])} among them."
-    if result.ignored:
-        yield f"Left out, without a label: {result.ignored:,} of {plural(result.rows, 'row')}."
-    if result.unfit:
-        yield f"Left out, no predictions (NaN, or no distribution): {result.unfit:,} of {plural(result.rows, 'row')}."
+    for count, why in left_out(result):
+        yield f"Left out, {why}: {count:,} of {plural(result.rows, 'row')}."
     if result.infinite:
         loss = tables.plain(result.finite_log_loss_nats).text
         rows = f"{plural(result.infinite, 'row')} {'has' if result.infinite == 1 else 'have'} infinite loss"
