@@ -11,10 +11,10 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from xent.evaluate import Columns, Engine, Totals
-from xent.evaluate._files import found_files
-from xent.evaluate._sources import layout_of
 from xent.evaluate.engines.manifest import Manifest
 from xent.evaluate.engines.run import completed
+from xent.evaluate.inputs.files import found_files
+from xent.evaluate.inputs.sources import layout_of
 
 COLUMNS = Columns("y", "probs", "p_", id="id")
 

@@ -27,13 +27,13 @@ from xent.evaluate import (
     VectorScaling,
     load_calibrator,
 )
-from xent.evaluate._hashing import mixed
 from xent.evaluate.calibration import _drawn, _rows, files
 from xent.evaluate.calibration._affine import Objective, tiled
 from xent.evaluate.calibration._entries import Entries
 from xent.evaluate.calibration._rows import Mean
 from xent.evaluate.calibration._search import least
 from xent.evaluate.calibration.temperature import makers
+from xent.evaluate.state.hashing import mixed
 
 INF, NAN = np.inf, np.nan
 SCALINGS = (TemperatureScaling, VectorScaling, MatrixScaling)

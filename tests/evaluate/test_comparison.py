@@ -11,9 +11,9 @@ import xent
 from tests.evaluate.conftest import Rows
 from xent.evaluate import Comparison, Difference, Estimate, Totals, evaluation
 from xent.evaluate._call import totals_of
-from xent.evaluate._columns import Columns
-from xent.evaluate._spec import Choices
-from xent.evaluate._verdict import measures, short_names, verdict
+from xent.evaluate.display.verdict import measures, short_names, verdict
+from xent.evaluate.inputs.columns import Columns
+from xent.evaluate.state.spec import Choices
 
 
 def state(probs: np.ndarray, target: np.ndarray) -> Totals:

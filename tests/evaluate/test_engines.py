@@ -19,13 +19,13 @@ import xent
 from tests.evaluate.conftest import Rows
 from tests.evaluate.faulty import COLUMNS, Faulty
 from xent.evaluate import Choices, Engine, Totals, evaluate_files
-from xent.evaluate import _files as files
 from xent.evaluate.engines.manifest import Manifest
 from xent.evaluate.engines.partials import Partials
 from xent.evaluate.engines.run import completed
+from xent.evaluate.inputs import files
 
 ROOT = Path(__file__).parents[2]
-SMALL = "import runpy, xent.evaluate._files as files; files.UNIT_NUMBERS = 1; "
+SMALL = "import runpy, xent.evaluate.inputs.files as files; files.UNIT_NUMBERS = 1; "
 DRIVER = SMALL + "runpy.run_module('tests.evaluate.faulty', run_name='__main__')"
 
 # Ray's own.

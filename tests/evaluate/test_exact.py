@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from xent.evaluate._exact import UNIT, ExactSums, ratio
+from xent.evaluate.state.exact import UNIT, ExactSums, ratio
 
 NUMBERS = st.lists(st.floats(min_value=0.0, max_value=1e300, allow_subnormal=True), max_size=50)
 

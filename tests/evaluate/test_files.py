@@ -19,8 +19,8 @@ import torch
 import xent
 from tests.evaluate.conftest import Rows
 from xent.evaluate import Columns, Comparison, Totals, metadata
-from xent.evaluate import _numpy_files as numpy_files
-from xent.evaluate._files import found_files
+from xent.evaluate.inputs import numpy_files
+from xent.evaluate.inputs.files import found_files
 
 NAMES = ("k0", "k1", "k2", "k3", "k4")
 

@@ -9,7 +9,7 @@ import pytest
 
 import xent
 from xent.evaluate import Columns, Comparison, count_table
-from xent.evaluate._ids import keys
+from xent.evaluate.inputs.ids import keys
 
 HEADER = "p_a,p_b,y,w\n"
 GAP = "p_a,p_b,y,w\n0.5,0.5,a,1\n,0.5,a,1\n0.9,0.1,b,1\n"

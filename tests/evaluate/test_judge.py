@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 from xent.evaluate import Batch, Spec, Totals
-from xent.evaluate._temperature import Scored
+from xent.evaluate.means.temperature import Scored
 
 N, CLASSES, BINS = 300, 7, 15
 LAYOUTS: dict[str, Callable[[np.ndarray], np.ndarray]] = {

@@ -10,9 +10,9 @@ from sklearn import metrics
 import xent
 from tests.evaluate.conftest import Rows
 from xent.evaluate import Batch, Evaluation, Spec, Totals, evaluation
-from xent.evaluate._intervals import Bootstrap, Estimate
-from xent.evaluate._places import CELL_COUNT, FINE, LOSS_BINS, bin_of_cell, cells, loss_bins, loss_edges
-from xent.evaluate._spec import CELLS
+from xent.evaluate.means.intervals import Bootstrap, Estimate
+from xent.evaluate.state.places import CELL_COUNT, FINE, LOSS_BINS, bin_of_cell, cells, loss_bins, loss_edges
+from xent.evaluate.state.spec import CELLS
 
 EXACT = {"rel": 1e-14, "abs": 1e-15}
 

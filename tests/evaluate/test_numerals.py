@@ -5,7 +5,7 @@ import math
 import pytest
 
 from xent.evaluate import Estimate
-from xent.evaluate._numerals import amount, column, estimated, in_percent, interval, number, percent, plural, probability
+from xent.evaluate.display.numerals import amount, column, estimated, in_percent, interval, number, percent, plural, probability
 
 
 @pytest.mark.parametrize(

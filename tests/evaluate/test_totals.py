@@ -12,8 +12,8 @@ import pytest
 import xent
 from tests.evaluate.conftest import Rows
 from xent.evaluate import Batch, Spec, Totals, evaluation
-from xent.evaluate import _kept as kept
-from xent.evaluate._bytes import DIGEST, MAGIC
+from xent.evaluate.state import kept
+from xent.evaluate.state.packed import DIGEST, MAGIC
 
 
 def parts(rows: Rows, sizes: list[int]) -> Iterator[Totals]:

@@ -12,10 +12,10 @@ from rich.text import Text
 from xent.cli._sheet import sheet
 from xent.cli._terminal import PipeConsole
 from xent.evaluate import Comparison, Estimate, Evaluation
-from xent.evaluate._numerals import amount, column, number, percent, plural, probability
-from xent.evaluate._shown import shown
-from xent.evaluate._verdict import measures, short_names, verdict
-from xent.evaluate._words import counted_in, headline, left_out, meaning, worst_classes, worst_groups
+from xent.evaluate.display.names import shown
+from xent.evaluate.display.numerals import amount, column, number, percent, plural, probability
+from xent.evaluate.display.verdict import measures, short_names, verdict
+from xent.evaluate.display.words import counted_in, headline, left_out, meaning, worst_classes, worst_groups
 
 MOST_CLASSES, MOST_ROWS, MOST_GROUPS = 10, 5, 20
 MOST_LETTERS = 12

@@ -62,7 +62,7 @@ def evaluate(
     from xent.cli._judgement import print_evaluation, print_json, print_written, reading_rows
     from xent.cli._report import check_report, write_report
     from xent.evaluate import Choices, Columns, Comparison, Engine, evaluate_files, evaluation
-    from xent.evaluate._files import found_files
+    from xent.evaluate.inputs.files import found_files
 
     kinds: dict[Kind, str | None] = {"probs": probs, "logits": logits, "log-probs": log_probs}
     kinds["target-log-probs"] = target_log_probs

@@ -14,18 +14,18 @@ from typing import TYPE_CHECKING, Any
 from xent._errors import MissingExtraError
 
 if TYPE_CHECKING:
-    from xent.evaluate._batch import Batch
     from xent.evaluate._call import compare, count_table, evaluate
-    from xent.evaluate._columns import Columns, metadata
-    from xent.evaluate._comparison import Comparison, Difference
-    from xent.evaluate._intervals import Estimate
-    from xent.evaluate._spec import Choices, Kind, Spec
     from xent.evaluate.calibration._store import load_calibrator
     from xent.evaluate.calibration.affine import MatrixScaling, VectorScaling
     from xent.evaluate.calibration.isotonic import IsotonicCalibration
     from xent.evaluate.calibration.temperature import TemperatureScaling
     from xent.evaluate.engines.run import Engine, evaluate_files
+    from xent.evaluate.inputs.columns import Columns, metadata
+    from xent.evaluate.means.comparison import Comparison, Difference
+    from xent.evaluate.means.intervals import Estimate
     from xent.evaluate.result import Evaluation, evaluation
+    from xent.evaluate.state.batch import Batch
+    from xent.evaluate.state.spec import Choices, Kind, Spec
     from xent.evaluate.totals import Totals
 
 __all__ = [
@@ -55,17 +55,17 @@ __all__ = [
 
 INSTALL = "Run in the clone of xent: pip install '.[learn,cli,data,report]'"
 _HOMES = {
-    "Batch": "_batch",
-    "Choices": "_spec",
-    "Columns": "_columns",
-    "Comparison": "_comparison",
-    "Difference": "_comparison",
-    "Estimate": "_intervals",
+    "Batch": "state.batch",
+    "Choices": "state.spec",
+    "Columns": "inputs.columns",
+    "Comparison": "means.comparison",
+    "Difference": "means.comparison",
+    "Estimate": "means.intervals",
     "Evaluation": "result",
     "IsotonicCalibration": "calibration.isotonic",
-    "Kind": "_spec",
+    "Kind": "state.spec",
     "MatrixScaling": "calibration.affine",
-    "Spec": "_spec",
+    "Spec": "state.spec",
     "TemperatureScaling": "calibration.temperature",
     "Totals": "totals",
     "compare": "_call",
@@ -76,7 +76,7 @@ _HOMES = {
     "evaluate_files": "engines.run",
     "evaluation": "result",
     "load_calibrator": "calibration._store",
-    "metadata": "_columns",
+    "metadata": "inputs.columns",
 }
 """Public name -> the module of this package that holds it."""
 

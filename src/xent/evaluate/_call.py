@@ -8,12 +8,9 @@ from dataclasses import replace
 from typing import Any
 
 from xent._errors import ArgumentError
-from xent.evaluate import _abreast as abreast
-from xent.evaluate._batch import Batch
-from xent.evaluate._columns import Columns
-from xent.evaluate._comparison import Comparison
-from xent.evaluate._files import units_of
-from xent.evaluate._sources import (
+from xent.evaluate.inputs.columns import Columns
+from xent.evaluate.inputs.files import units_of
+from xent.evaluate.inputs.sources import (
     array_batch,
     as_array,
     file_makers,
@@ -26,8 +23,11 @@ from xent.evaluate._sources import (
     peeked,
     spec_for,
 )
-from xent.evaluate._spec import Choices, Kind, Spec
+from xent.evaluate.means.comparison import Comparison
 from xent.evaluate.result import Evaluation, evaluation
+from xent.evaluate.state import abreast
+from xent.evaluate.state.batch import Batch
+from xent.evaluate.state.spec import Choices, Kind, Spec
 from xent.evaluate.totals import Totals
 
 

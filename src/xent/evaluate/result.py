@@ -9,20 +9,31 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 
-from xent.evaluate._calibration_error import CalibrationErrors, calibration_errors
-from xent.evaluate._exact import ratio, rounded
-from xent.evaluate._intervals import Estimate
-from xent.evaluate._needed import needed
-from xent.evaluate._numbers import LN2, Means
-from xent.evaluate._refinement import Refinement, refinement
-from xent.evaluate._tables import Brier, ClassRow, GroupRow, Losses, SurprisingRow, brier, by_class, by_group, losses, surprising
+from xent.evaluate.display.needed import needed
+from xent.evaluate.means.calibration_error import CalibrationErrors, calibration_errors
+from xent.evaluate.means.intervals import Estimate
+from xent.evaluate.means.means import LN2, Means
+from xent.evaluate.means.refinement import Refinement, refinement
+from xent.evaluate.means.tables import (
+    Brier,
+    ClassRow,
+    GroupRow,
+    Losses,
+    SurprisingRow,
+    brier,
+    by_class,
+    by_group,
+    losses,
+    surprising,
+)
+from xent.evaluate.state.exact import ratio, rounded
 from xent.evaluate.totals import Totals
 from xent.information import entropy
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
-    from xent.evaluate._comparison import Comparison
+    from xent.evaluate.means.comparison import Comparison
 
 
 @dataclass(frozen=True, slots=True)
@@ -100,7 +111,7 @@ class Evaluation:
 
     def __str__(self) -> str:
         """The summary, as the terminal shows it."""
-        from xent.evaluate._words import summary
+        from xent.evaluate.display.words import summary
 
         return summary(self)
 
@@ -118,7 +129,7 @@ class Evaluation:
             against: the other model's evaluation.
             sources: the files that were judged, in the order in which rows name them.
         """
-        from xent.evaluate._record import written
+        from xent.evaluate.display.record import written
 
         return written(self, comparison, against, sources=sources)
 
@@ -142,7 +153,7 @@ class Evaluation:
 
     def _repr_html_(self) -> str:
         """The summary, where a notebook shows it."""
-        from xent.evaluate._words import summary_html
+        from xent.evaluate.display.words import summary_html
 
         return summary_html(self)
 
@@ -170,8 +181,8 @@ class Evaluation:
 def _plots() -> Any:
     """The module that draws."""
     with needed("a plot"):
-        from xent.evaluate import _plots
-    return _plots
+        from xent.evaluate.display import plots
+    return plots
 
 
 def evaluation(totals: Totals) -> Evaluation:

@@ -7,16 +7,16 @@ import math
 import numpy as np
 
 from xent._errors import ArgumentError
-from xent.evaluate import _bytes
-from xent.evaluate._batch import SKIP, Batch, check, check_contradiction, distributions, unfit_error, with_nan
-from xent.evaluate._confusion import Confusion
-from xent.evaluate._counting import Counting
-from xent.evaluate._exact import ExactSums
-from xent.evaluate._hashing import fingerprint
-from xent.evaluate._judge import judged, judged_targets
-from xent.evaluate._kept import MOST_WORST, Rows, sample_size, sampled, worst
-from xent.evaluate._spec import Spec
-from xent.evaluate._sums import group_names, sizes
+from xent.evaluate.state import packed
+from xent.evaluate.state.batch import SKIP, Batch, check, check_contradiction, distributions, unfit_error, with_nan
+from xent.evaluate.state.confusion import Confusion
+from xent.evaluate.state.counting import Counting
+from xent.evaluate.state.exact import ExactSums
+from xent.evaluate.state.hashing import fingerprint
+from xent.evaluate.state.judge import judged, judged_targets
+from xent.evaluate.state.kept import MOST_WORST, Rows, sample_size, sampled, worst
+from xent.evaluate.state.spec import Spec
+from xent.evaluate.state.sums import group_names, sizes
 
 WAITING = 4
 """A sample is drawn again when as many rows wait as this part of it."""
@@ -214,7 +214,7 @@ class Totals:
 
     def to_bytes(self) -> bytes:
         """The state in a format of its own, with a version and a checksum; equal states give equal bytes."""
-        return _bytes.packed(self)
+        return packed.packed(self)
 
     @classmethod
     def from_bytes(cls, data: bytes) -> Totals:
@@ -223,4 +223,4 @@ class Totals:
         Raises:
             ArgumentError: the bytes are no such state, are of another version, or were altered.
         """
-        return _bytes.unpacked(data, cls)
+        return packed.unpacked(data, cls)

@@ -11,7 +11,7 @@ import pytest
 
 import xent
 from tests.evaluate.report.conftest import HOSTILE, logits
-from xent.evaluate._words import meaning
+from xent.evaluate.display.words import meaning
 from xent.evaluate.report import _data
 from xent.evaluate.report._page import _columns
 from xent.evaluate.report._safe import json_text, labels, shown

@@ -12,13 +12,13 @@ import numpy.typing as npt
 from scipy.optimize import minimize
 
 from xent._errors import ArgumentError
-from xent.evaluate._batch import Batch
-from xent.evaluate._spec import Spec
 from xent.evaluate.calibration._calibrator import Calibrator
 from xent.evaluate.calibration._estimator import warn_unconverged
 from xent.evaluate.calibration._rows import pieces, scored
 from xent.evaluate.calibration._search import least
 from xent.evaluate.calibration.temperature import makers
+from xent.evaluate.state.batch import Batch
+from xent.evaluate.state.spec import Spec
 from xent.functional.from_logits import cross_entropy_and_grad
 
 Floats = npt.NDArray[np.float64]

@@ -11,12 +11,12 @@ import numpy as np
 import numpy.typing as npt
 
 from xent._errors import ArgumentError, DistributionError, LabelError, ShapeError
-from xent.evaluate._batch import Batch, check, check_contradiction, distributions
-from xent.evaluate._spec import Kind, Spec
 from xent.evaluate.calibration import _store
 from xent.evaluate.calibration._entries import Entries
 from xent.evaluate.calibration._estimator import Classifier, rows_to_calibrate, training_rows
 from xent.evaluate.calibration._rows import Mean, check_rows, counts, logits_of, pieces, scored
+from xent.evaluate.state.batch import Batch, check, check_contradiction, distributions
+from xent.evaluate.state.spec import Kind, Spec
 from xent.functional.from_logits import cross_entropy
 from xent.functional.normalise import log_softmax, softmax
 from xent.kernels.cpu.threads import for_each

@@ -5,9 +5,9 @@ from __future__ import annotations
 import numpy as np
 
 from xent._errors import ArgumentError
-from xent.evaluate._batch import Batch
-from xent.evaluate._kept import Rows
 from xent.evaluate.calibration._rows import counts
+from xent.evaluate.state.batch import Batch
+from xent.evaluate.state.kept import Rows
 
 MOST_BYTES = 1 << 30
 """Predictions in float64 and what belongs to them."""

@@ -8,7 +8,7 @@ from typing import Any, cast
 import numpy as np
 import numpy.typing as npt
 
-from xent.evaluate._temperature import WIDEST
+from xent.evaluate.means.temperature import WIDEST
 
 Floats = npt.NDArray[np.float64]
 

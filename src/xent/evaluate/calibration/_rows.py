@@ -9,11 +9,11 @@ import numpy as np
 import numpy.typing as npt
 
 from xent._errors import ArgumentError
-from xent.evaluate._batch import Batch, unfit_error
-from xent.evaluate._exact import ExactSums, ratio
-from xent.evaluate._judge import SUM_TOLERANCE
-from xent.evaluate._spec import Kind, Spec
-from xent.evaluate._temperature import Scored
+from xent.evaluate.means.temperature import Scored
+from xent.evaluate.state.batch import Batch, unfit_error
+from xent.evaluate.state.exact import ExactSums, ratio
+from xent.evaluate.state.judge import SUM_TOLERANCE
+from xent.evaluate.state.spec import Kind, Spec
 
 Floats = npt.NDArray[np.float64]
 Mask = npt.NDArray[np.bool_]

@@ -16,8 +16,8 @@ import numpy.typing as npt
 from scipy.optimize import brentq
 
 from xent._errors import ArgumentError
-from xent.evaluate._exact import ExactSums, ratio
-from xent.evaluate._temperature import WIDEST, Scored
+from xent.evaluate.means.temperature import WIDEST, Scored
+from xent.evaluate.state.exact import ExactSums, ratio
 from xent.kernels.cpu.threads import for_each
 
 Floats = npt.NDArray[np.float64]

@@ -8,9 +8,9 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from xent.evaluate._spec import Kind
 from xent.evaluate.calibration._affine import AffineScaling, Penalty, tiled
 from xent.evaluate.calibration._entries import Entries
+from xent.evaluate.state.spec import Kind
 
 Floats = npt.NDArray[np.float64]
 

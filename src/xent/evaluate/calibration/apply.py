@@ -11,11 +11,11 @@ import pyarrow as pa
 import pyarrow.parquet as pa_parquet
 
 from xent._errors import ArgumentError
-from xent.evaluate._arrow import batch_of
-from xent.evaluate._columns import METADATA, Columns, Layout, declared, laid_out, listed, metadata
-from xent.evaluate._files import Unit, batches_of, found_files, schema_of, units_of
 from xent.evaluate.calibration._calibrator import Calibrator
 from xent.evaluate.calibration.files import Watching, check_every_class
+from xent.evaluate.inputs.arrow import batch_of
+from xent.evaluate.inputs.columns import METADATA, Columns, Layout, declared, laid_out, listed, metadata
+from xent.evaluate.inputs.files import Unit, batches_of, found_files, schema_of, units_of
 
 BESIDE = 32
 """A column that is kept counts as so many predictions when rows are read: it may hold text."""

@@ -10,16 +10,16 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from xent._errors import ArgumentError
-from xent.evaluate._batch import Batch, check, check_contradiction, distributions
-from xent.evaluate._columns import Columns, Layout
-from xent.evaluate._files import found_files, units_of
-from xent.evaluate._sources import file_batches, layout_of
 from xent.evaluate.calibration._affine import UNCONVERGED
 from xent.evaluate.calibration._calibrator import Calibrator
 from xent.evaluate.calibration._drawn import Drawn
 from xent.evaluate.calibration._rows import counts, endless, pieces, scored
 from xent.evaluate.calibration._store import methods
 from xent.evaluate.calibration.temperature import TemperatureScaling
+from xent.evaluate.inputs.columns import Columns, Layout
+from xent.evaluate.inputs.files import found_files, units_of
+from xent.evaluate.inputs.sources import file_batches, layout_of
+from xent.evaluate.state.batch import Batch, check, check_contradiction, distributions
 
 Watch = Callable[[int, int | None], None]
 """Hears how many rows were read, and how many there are where that is known."""

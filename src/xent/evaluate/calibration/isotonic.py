@@ -9,12 +9,12 @@ import numpy as np
 import numpy.typing as npt
 
 from xent._errors import ArgumentError, DistributionError
-from xent.evaluate._batch import Batch
-from xent.evaluate._spec import Kind, Spec
 from xent.evaluate.calibration._calibrator import Calibrator
 from xent.evaluate.calibration._entries import Entries
 from xent.evaluate.calibration._estimator import isotonic_steps
 from xent.evaluate.calibration._rows import counts, logits_of, pieces, scored
+from xent.evaluate.state.batch import Batch
+from xent.evaluate.state.spec import Kind, Spec
 from xent.functional.normalise import softmax
 
 Floats = npt.NDArray[np.float64]

@@ -9,13 +9,13 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from xent.evaluate._batch import Batch, check
-from xent.evaluate._spec import Kind, Spec
-from xent.evaluate._temperature import Scored
 from xent.evaluate.calibration._calibrator import Calibrator
 from xent.evaluate.calibration._entries import Entries
 from xent.evaluate.calibration._rows import pieces, scored
 from xent.evaluate.calibration._search import Found, least
+from xent.evaluate.means.temperature import Scored
+from xent.evaluate.state.batch import Batch, check
+from xent.evaluate.state.spec import Kind, Spec
 
 Floats = npt.NDArray[np.float64]
 

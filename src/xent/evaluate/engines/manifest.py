@@ -11,10 +11,10 @@ from functools import cached_property
 from typing import Any
 
 from xent._errors import ArgumentError
-from xent.evaluate import _abreast as abreast
-from xent.evaluate._columns import Layout
-from xent.evaluate._files import Unit, units_of
-from xent.evaluate._sources import file_makers
+from xent.evaluate.inputs.columns import Layout
+from xent.evaluate.inputs.files import Unit, units_of
+from xent.evaluate.inputs.sources import file_makers
+from xent.evaluate.state import abreast
 from xent.evaluate.totals import Totals
 
 VERSION = 2

@@ -8,12 +8,12 @@ from pathlib import Path
 from typing import Literal, get_args
 
 from xent._errors import ArgumentError, XentError
-from xent.evaluate._columns import Columns
-from xent.evaluate._files import found_files
-from xent.evaluate._sources import layout_of
-from xent.evaluate._spec import Choices
 from xent.evaluate.engines.manifest import Manifest
 from xent.evaluate.engines.partials import Partials
+from xent.evaluate.inputs.columns import Columns
+from xent.evaluate.inputs.files import found_files
+from xent.evaluate.inputs.sources import layout_of
+from xent.evaluate.state.spec import Choices
 from xent.evaluate.totals import Totals
 
 EngineName = Literal["local", "ray"]

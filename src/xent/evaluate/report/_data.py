@@ -9,11 +9,11 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from xent.evaluate._places import LEAST_OCTAVE, OCTAVES
-from xent.evaluate._tables import LossBin
-from xent.evaluate._words import worst_groups
+from xent.evaluate.display.words import worst_groups
+from xent.evaluate.means.tables import LossBin
 from xent.evaluate.report._safe import labels
 from xent.evaluate.result import Evaluation
+from xent.evaluate.state.places import LEAST_OCTAVE, OCTAVES
 
 Row = dict[str, Any]
 

@@ -6,9 +6,9 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
 
-from xent.evaluate._numerals import number, percent
-from xent.evaluate._shown import shown
-from xent.evaluate._words import counted_in
+from xent.evaluate.display.names import shown
+from xent.evaluate.display.numerals import number, percent
+from xent.evaluate.display.words import counted_in
 from xent.evaluate.report import _charts as charts
 from xent.evaluate.report import _data as data
 from xent.evaluate.report import _tables as tables

@@ -13,12 +13,12 @@ from typing import Any
 from jinja2 import Environment, PackageLoader, StrictUndefined, Template
 from markupsafe import Markup
 
-from xent.evaluate._comparison import Comparison
-from xent.evaluate._intervals import Estimate
-from xent.evaluate._numerals import amount, percent, plural
-from xent.evaluate._shown import shown
-from xent.evaluate._verdict import short_names, verdict
-from xent.evaluate._words import left_out, meaning
+from xent.evaluate.display.names import shown
+from xent.evaluate.display.numerals import amount, percent, plural
+from xent.evaluate.display.verdict import short_names, verdict
+from xent.evaluate.display.words import left_out, meaning
+from xent.evaluate.means.comparison import Comparison
+from xent.evaluate.means.intervals import Estimate
 from xent.evaluate.report import _tables as tables
 from xent.evaluate.report._figures import Figure, figures
 from xent.evaluate.report._safe import json_text, labels, policy

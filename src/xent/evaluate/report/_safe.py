@@ -9,7 +9,7 @@ from collections import Counter
 from collections.abc import Iterable, Sequence
 from typing import Any
 
-from xent.evaluate._shown import shown
+from xent.evaluate.display.names import shown
 
 
 def labels(names: Sequence[str]) -> list[str]:

@@ -7,12 +7,12 @@ import re
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
-from xent.evaluate._comparison import Comparison
-from xent.evaluate._intervals import Estimate
-from xent.evaluate._numerals import amount, bounds, estimated, number, percent, probability
-from xent.evaluate._shown import shown
-from xent.evaluate._verdict import measures, short_names
-from xent.evaluate._words import counted_in, worst_classes, worst_groups
+from xent.evaluate.display.names import shown
+from xent.evaluate.display.numerals import amount, bounds, estimated, number, percent, probability
+from xent.evaluate.display.verdict import measures, short_names
+from xent.evaluate.display.words import counted_in, worst_classes, worst_groups
+from xent.evaluate.means.comparison import Comparison
+from xent.evaluate.means.intervals import Estimate
 from xent.evaluate.report._data import Part, Row
 from xent.evaluate.result import Evaluation
 

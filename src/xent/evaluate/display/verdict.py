@@ -7,10 +7,10 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import PurePath
 
-from xent.evaluate._comparison import Comparison, Difference
-from xent.evaluate._intervals import Estimate
-from xent.evaluate._numerals import column, estimated, in_percent, interval
-from xent.evaluate._shown import shown
+from xent.evaluate.display.names import shown
+from xent.evaluate.display.numerals import column, estimated, in_percent, interval
+from xent.evaluate.means.comparison import Comparison, Difference
+from xent.evaluate.means.intervals import Estimate
 
 
 @dataclass(frozen=True, slots=True)

@@ -14,11 +14,11 @@ import numpy.typing as npt
 import pyarrow as pa
 
 from xent._errors import ArgumentError
-from xent.evaluate._arrow import batch_of, both_classes
-from xent.evaluate._batch import Batch
-from xent.evaluate._columns import Columns, Layout, laid_out
-from xent.evaluate._files import Unit, batches_of, found_files, schema_of
-from xent.evaluate._spec import Choices, Kind, Spec
+from xent.evaluate.inputs.arrow import batch_of, both_classes
+from xent.evaluate.inputs.columns import Columns, Layout, laid_out
+from xent.evaluate.inputs.files import Unit, batches_of, found_files, schema_of
+from xent.evaluate.state.batch import Batch
+from xent.evaluate.state.spec import Choices, Kind, Spec
 
 ROWS = 1 << 18
 

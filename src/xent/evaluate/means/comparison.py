@@ -10,10 +10,10 @@ import numpy as np
 import numpy.typing as npt
 
 from xent._errors import ArgumentError
-from xent.evaluate._hashing import BUCKETS
-from xent.evaluate._intervals import Bootstrap, Estimate, around
-from xent.evaluate._plain import plain
-from xent.evaluate._refinement import fit
+from xent.evaluate.display.json_numbers import plain
+from xent.evaluate.means.intervals import Bootstrap, Estimate, around
+from xent.evaluate.means.refinement import fit
+from xent.evaluate.state.hashing import BUCKETS
 from xent.evaluate.totals import Totals
 
 Floats = npt.NDArray[np.float64]
@@ -44,7 +44,7 @@ class Comparison:
 
     def __str__(self) -> str:
         """A sentence for each measure: which model is better, by how much, or that these rows do not tell."""
-        from xent.evaluate._verdict import verdict
+        from xent.evaluate.display.verdict import verdict
 
         return "\n".join(verdict(self))
 

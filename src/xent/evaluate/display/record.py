@@ -7,10 +7,10 @@ from collections.abc import Sequence
 from importlib.metadata import version
 from typing import TYPE_CHECKING, Any
 
-from xent.evaluate._plain import plain
+from xent.evaluate.display.json_numbers import plain
 
 if TYPE_CHECKING:
-    from xent.evaluate._comparison import Comparison
+    from xent.evaluate.means.comparison import Comparison
     from xent.evaluate.result import Evaluation
 
 SCHEMA_VERSION = 1

@@ -8,12 +8,12 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
-from xent.evaluate._exact import ratio
-from xent.evaluate._hashing import BUCKETS
-from xent.evaluate._intervals import NORMAL, Estimate, around
-from xent.evaluate._numbers import Means
-from xent.evaluate._places import bin_of_cell
-from xent.evaluate._reliability import Bin, Table, smooth_error
+from xent.evaluate.means.intervals import NORMAL, Estimate, around
+from xent.evaluate.means.means import Means
+from xent.evaluate.means.reliability import Bin, Table, smooth_error
+from xent.evaluate.state.exact import ratio
+from xent.evaluate.state.hashing import BUCKETS
+from xent.evaluate.state.places import bin_of_cell
 from xent.evaluate.totals import Totals
 
 Floats = npt.NDArray[np.float64]

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import numpy.typing as npt
 
-from xent.evaluate._spec import CELLS
+from xent.evaluate.state.spec import CELLS
 from xent.kernels import tally
 
 Floats = npt.NDArray[np.float64]

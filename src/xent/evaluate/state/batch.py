@@ -10,9 +10,9 @@ import numpy as np
 import numpy.typing as npt
 
 from xent._errors import ArgumentError, DistributionError, DTypeError, LabelError, ShapeError
-from xent.evaluate._hashing import Keys, row_keys
-from xent.evaluate._judge import SUM_TOLERANCE, sum_tolerance
-from xent.evaluate._spec import Spec
+from xent.evaluate.state.hashing import Keys, row_keys
+from xent.evaluate.state.judge import SUM_TOLERANCE, sum_tolerance
+from xent.evaluate.state.spec import Spec
 
 Floats = npt.NDArray[np.float64]
 Indices = npt.NDArray[np.int64]

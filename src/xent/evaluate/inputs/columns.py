@@ -11,7 +11,7 @@ from typing import get_args
 import pyarrow as pa
 
 from xent._errors import ArgumentError
-from xent.evaluate._spec import MOST_CLASSES, Choices, Kind, Spec, too_many_classes
+from xent.evaluate.state.spec import MOST_CLASSES, Choices, Kind, Spec, too_many_classes
 
 METADATA = b"xent"
 """Under this key of its schema a file may say what its columns hold."""

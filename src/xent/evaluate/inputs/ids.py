@@ -9,7 +9,7 @@ import numpy.typing as npt
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from xent.evaluate._hashing import Keys, hashed_texts, mixed
+from xent.evaluate.state.hashing import Keys, hashed_texts, mixed
 
 MISSING = "(none)"
 """What a cell without a value is called; an empty text is another."""

@@ -22,7 +22,7 @@ import pyarrow as pa
 from numpy.lib import format as npy
 
 from xent._errors import ArgumentError
-from xent.evaluate._reader import Reader
+from xent.evaluate.inputs.reader import Reader
 
 LONGEST_HEADER = 10_000
 """Bytes; that of a plain array takes a hundred."""

@@ -6,8 +6,8 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from xent.evaluate._kept import MOST_WORST, Rows, sample_size, sampled, worst
-from xent.evaluate._sums import MOST_GROUPS
+from xent.evaluate.state.kept import MOST_WORST, Rows, sample_size, sampled, worst
+from xent.evaluate.state.sums import MOST_GROUPS
 
 if TYPE_CHECKING:
     from xent.evaluate.totals import Totals

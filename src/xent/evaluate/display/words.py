@@ -7,10 +7,10 @@ from collections.abc import Iterator
 from html import escape
 from typing import NamedTuple
 
-from xent.evaluate._intervals import Estimate
-from xent.evaluate._numerals import estimated, in_percent, interval, number, plural
-from xent.evaluate._refinement import Refinement
-from xent.evaluate._tables import ClassRow, GroupRow
+from xent.evaluate.display.numerals import estimated, in_percent, interval, number, plural
+from xent.evaluate.means.intervals import Estimate
+from xent.evaluate.means.refinement import Refinement
+from xent.evaluate.means.tables import ClassRow, GroupRow
 from xent.evaluate.result import Evaluation
 
 

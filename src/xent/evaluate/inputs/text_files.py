@@ -11,7 +11,7 @@ import pyarrow as pa
 import pyarrow.csv as pa_csv
 import pyarrow.json as pa_json
 
-from xent.evaluate._reader import Reader
+from xent.evaluate.inputs.reader import Reader
 
 BLOCK_BYTES = 8 << 20
 """Read at once; a line must fit."""

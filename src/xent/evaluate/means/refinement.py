@@ -7,10 +7,10 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
-from xent.evaluate._hashing import BUCKETS, FOLDS, buckets, folds
-from xent.evaluate._intervals import Bootstrap, Estimate
-from xent.evaluate._kept import Rows
-from xent.evaluate._temperature import Scored, fitted
+from xent.evaluate.means.intervals import Bootstrap, Estimate
+from xent.evaluate.means.temperature import Scored, fitted
+from xent.evaluate.state.hashing import BUCKETS, FOLDS, buckets, folds
+from xent.evaluate.state.kept import Rows
 
 Floats = npt.NDArray[np.float64]
 

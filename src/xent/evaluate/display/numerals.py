@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 
-from xent.evaluate._intervals import Estimate
+from xent.evaluate.means.intervals import Estimate
 
 LEAST_SHARE = 0.0005
 """1000 replicates can show no probability nearer to 0 or 1."""

@@ -11,10 +11,10 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from xent._errors import ArgumentError, DTypeError, LabelError
-from xent.evaluate._batch import Batch
-from xent.evaluate._columns import Layout
-from xent.evaluate._hashing import Keys
-from xent.evaluate._ids import inexact, keys, texts
+from xent.evaluate.inputs.columns import Layout
+from xent.evaluate.inputs.ids import inexact, keys, texts
+from xent.evaluate.state.batch import Batch
+from xent.evaluate.state.hashing import Keys
 
 Indices = npt.NDArray[np.int64]
 Floats = npt.NDArray[np.float64]

@@ -30,7 +30,7 @@ class ExactSums:
     Example:
         >>> sums = ExactSums(1)
         >>> sums.add(np.array([1e16, 1.0, 1e-30]))
-        >>> from xent.evaluate._exact import UNIT
+        >>> from xent.evaluate.state.exact import UNIT
         >>> (sums.wholes()[0] - 10**16 * UNIT) / UNIT
         1.0
     """

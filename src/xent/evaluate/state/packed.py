@@ -16,11 +16,11 @@ import numpy as np
 import numpy.typing as npt
 
 from xent._errors import ArgumentError
-from xent.evaluate._confusion import Confusion
-from xent.evaluate._consistent import check
-from xent.evaluate._exact import ExactSums
-from xent.evaluate._kept import Rows
-from xent.evaluate._spec import Spec
+from xent.evaluate.state.confusion import Confusion
+from xent.evaluate.state.consistent import check
+from xent.evaluate.state.exact import ExactSums
+from xent.evaluate.state.kept import Rows
+from xent.evaluate.state.spec import Spec
 
 if TYPE_CHECKING:
     from xent.evaluate.totals import Totals

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
-from xent.evaluate._hashing import poisson_counts
+from xent.evaluate.state.hashing import poisson_counts
 
 Floats = npt.NDArray[np.float64]
 

@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterable
 from concurrent.futures import Future, ThreadPoolExecutor
 from typing import TypeAlias
 
-from xent.evaluate._batch import Batch
+from xent.evaluate.state.batch import Batch
 from xent.evaluate.totals import Totals
 from xent.kernels.cpu.threads import ThreadsOf, get_num_threads
 

@@ -7,9 +7,9 @@ import math
 import numpy as np
 import numpy.typing as npt
 
-from xent.evaluate._exact import ratio
-from xent.evaluate._hashing import BUCKETS
-from xent.evaluate._intervals import Bootstrap, Estimate
+from xent.evaluate.means.intervals import Bootstrap, Estimate
+from xent.evaluate.state.exact import ratio
+from xent.evaluate.state.hashing import BUCKETS
 from xent.evaluate.totals import Totals
 
 Floats = npt.NDArray[np.float64]

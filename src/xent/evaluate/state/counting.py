@@ -8,15 +8,15 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from xent.evaluate._batch import Batch
-from xent.evaluate._confusion import Confusion
-from xent.evaluate._exact import ExactSums
-from xent.evaluate._hashing import buckets
-from xent.evaluate._judge import Judged
-from xent.evaluate._kept import MOST_WORST, Rows, sampled, worst
-from xent.evaluate._places import bin_of_cell, cells, loss_bins
-from xent.evaluate._spec import Spec
-from xent.evaluate._sums import sizes
+from xent.evaluate.state.batch import Batch
+from xent.evaluate.state.confusion import Confusion
+from xent.evaluate.state.exact import ExactSums
+from xent.evaluate.state.hashing import buckets
+from xent.evaluate.state.judge import Judged
+from xent.evaluate.state.kept import MOST_WORST, Rows, sampled, worst
+from xent.evaluate.state.places import bin_of_cell, cells, loss_bins
+from xent.evaluate.state.spec import Spec
+from xent.evaluate.state.sums import sizes
 from xent.kernels import tally
 from xent.kernels.cpu.threads import for_each
 

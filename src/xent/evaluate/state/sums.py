@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from xent._errors import ArgumentError
-from xent.evaluate._hashing import BUCKETS
-from xent.evaluate._places import CELL_COUNT, LOSS_BINS
-from xent.evaluate._spec import Spec
+from xent.evaluate.state.hashing import BUCKETS
+from xent.evaluate.state.places import CELL_COUNT, LOSS_BINS
+from xent.evaluate.state.spec import Spec
 
 MOST_GROUPS = 1000
 

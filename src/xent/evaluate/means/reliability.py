@@ -8,9 +8,9 @@ import numpy as np
 import numpy.typing as npt
 from scipy.ndimage import gaussian_filter1d
 
-from xent.evaluate._exact import ExactSums, ratio, rounded
-from xent.evaluate._places import bin_of_cell
-from xent.evaluate._spec import CELLS
+from xent.evaluate.state.exact import ExactSums, ratio, rounded
+from xent.evaluate.state.places import bin_of_cell
+from xent.evaluate.state.spec import CELLS
 
 Floats = npt.NDArray[np.float64]
 Indices = npt.NDArray[np.int64]

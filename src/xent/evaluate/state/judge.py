@@ -12,8 +12,8 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from xent.evaluate._exact import UNIT_BITS, ExactSums
-from xent.evaluate._spec import Spec
+from xent.evaluate.state.exact import UNIT_BITS, ExactSums
+from xent.evaluate.state.spec import Spec
 from xent.kernels import tally
 from xent.kernels.cpu.threads import for_each, get_num_threads
 

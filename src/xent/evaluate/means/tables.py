@@ -8,10 +8,10 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
-from xent.evaluate._exact import UNIT, ratio, rounded
-from xent.evaluate._intervals import NORMAL, Estimate
-from xent.evaluate._numbers import LN2, Means
-from xent.evaluate._places import loss_edges
+from xent.evaluate.means.intervals import NORMAL, Estimate
+from xent.evaluate.means.means import LN2, Means
+from xent.evaluate.state.exact import UNIT, ratio, rounded
+from xent.evaluate.state.places import loss_edges
 from xent.evaluate.totals import Totals
 
 Floats = npt.NDArray[np.float64]

@@ -14,8 +14,8 @@ import pyarrow.ipc as pa_ipc
 import pyarrow.parquet as pa_parquet
 
 from xent._errors import ArgumentError
-from xent.evaluate import _numpy_files, _text_files
-from xent.evaluate._reader import Reader
+from xent.evaluate.inputs import numpy_files, text_files
+from xent.evaluate.inputs.reader import Reader
 
 BATCH_NUMBERS = 1 << 22
 """Numbers of predictions read at once: 16 MiB in float32."""
@@ -127,10 +127,10 @@ def reading(path: str) -> Generator[None]:
     """Turn what a reader says of a file into an error that names it."""
     try:
         yield
-    except (pa.ArrowException, OSError, UnicodeDecodeError, *_numpy_files.BROKEN) as error:
+    except (pa.ArrowException, OSError, UnicodeDecodeError, *numpy_files.BROKEN) as error:
         said = " ".join(str(error).split()).rstrip(".")
         if "straddl" in said:
-            said = f"a line, or a cell in quotes, is longer than {_text_files.BLOCK_BYTES >> 20} MiB"
+            said = f"a line, or a cell in quotes, is longer than {text_files.BLOCK_BYTES >> 20} MiB"
         found = f"{path} gives: {said[:300]}"
         raise ArgumentError(f"a file must be readable as {Path(path).suffix.lower()}", found, "Repair or remove it.") from error
 
@@ -240,9 +240,9 @@ FORMATS: dict[str, Format] = {
     ".parquet": Format(_parquet_schema, _parquet_batches, _parquet_units),
     ".arrow": _ARROW,
     ".feather": _ARROW,
-    ".csv": _plain(_text_files.CSV),
-    ".jsonl": _plain(_text_files.JSON_LINES),
-    ".ndjson": _plain(_text_files.JSON_LINES),
-    ".npy": _plain(_numpy_files.NPY),
-    ".npz": _plain(_numpy_files.NPZ),
+    ".csv": _plain(text_files.CSV),
+    ".jsonl": _plain(text_files.JSON_LINES),
+    ".ndjson": _plain(text_files.JSON_LINES),
+    ".npy": _plain(numpy_files.NPY),
+    ".npz": _plain(numpy_files.NPZ),
 }

@@ -1,0 +1,1 @@
+"""Numbers in words, in JSON and in pictures of Matplotlib."""

@@ -1,0 +1,1 @@
+"""From files, data frames and arrays to batches."""

@@ -1,0 +1,1 @@
+"""From sums to numbers: the only place where anything is divided."""
