@@ -121,3 +121,24 @@ def test_names_are_as_short_as_tells_them_apart() -> None:
     assert short_names(("a/p.csv", "b/p.csv")) == ("a/p.csv", "b/p.csv")
     assert short_names(("p.csv", "p.csv")) == ("p.csv (1)", "p.csv (2)")
     assert short_names(("x\u202ey", "z")) == (r"x\u202ey", "z")
+
+
+def test_the_means_of_a_comparison_are_those_of_each_model_to_the_bit(rows: Rows) -> None:
+    for n in range(30, 200, 17):
+        first, second = rows.probs[:n], np.roll(rows.probs, 1, axis=1)[:n]
+        found = xent.evaluate.compare(first, second, rows.target[:n], kind="probs")
+        for probs, of in ((first, "first"), (second, "second")):
+            alone = xent.evaluate(probs, rows.target[:n], kind="probs")
+            assert getattr(found.log_loss_nats, of) == alone.log_loss_nats.value
+            assert getattr(found.brier, of) == alone.brier.score.value
+
+
+def test_rows_left_out_of_one_model_are_named(rows: Rows) -> None:
+    broken = rows.probs[:40].copy()
+    broken[3] = np.nan
+    with pytest.raises(xent.ArgumentError) as refused:
+        xent.evaluate.compare(rows.probs[:40], broken, rows.target[:40], kind="probs", skip_unfit=True)
+    assert str(refused.value) == (
+        "models are compared on the same rows; of the first count 40 (0 have no label, 0 are unfit), "
+        "of the second 39 (0 have no label, 1 are unfit). Mend these rows, or remove them from both."
+    )

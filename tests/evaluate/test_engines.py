@@ -137,7 +137,15 @@ def test_an_altered_state_is_refused(folder: Path, tmp_path: Path) -> None:
     evaluate_files([str(folder)], COLUMNS, engine=Engine(resume=str(tmp_path)))
     state = sorted(tmp_path.glob("*.state"))[0]
     state.write_bytes(state.read_bytes()[:-3])
-    with pytest.raises(xent.ArgumentError, match=r"000000\.state: its checksum is wrong.* Remove that file"):
+    with pytest.raises(xent.ArgumentError, match=r"000000\.state: it is another.* Remove that file"):
+        evaluate_files([str(folder)], COLUMNS, engine=Engine(resume=str(tmp_path)))
+
+
+def test_the_state_of_another_unit_is_refused(folder: Path, tmp_path: Path) -> None:
+    evaluate_files([str(folder)], COLUMNS, engine=Engine(resume=str(tmp_path)))
+    first, second, *_ = sorted(tmp_path.glob("*.state"))
+    first.write_bytes(second.read_bytes())
+    with pytest.raises(xent.ArgumentError, match=r"000000\.state: it is another.* Remove that file"):
         evaluate_files([str(folder)], COLUMNS, engine=Engine(resume=str(tmp_path)))
 
 

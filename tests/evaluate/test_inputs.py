@@ -160,3 +160,31 @@ def test_weights_of_any_measure_give_the_same_intervals(weight: float) -> None:
         assert one.log_loss_nats.high == pytest.approx(other.log_loss_nats.high, rel=1e-9)
     far = xent.evaluate(np.array([[0.0, 9e74], [0.0, 0.0]]), np.zeros(2, int), kind="logits", weight=np.full(2, weight))
     assert far.log_loss_nats.value == pytest.approx(4.5e74, rel=1e-12)
+
+
+def test_text_that_is_none_is_refused() -> None:
+    broken = pa.Array.from_buffers(
+        pa.string(), 3, [None, pa.py_buffer(np.array([0, 1, 2, 3], np.int32)), pa.py_buffer(b"a\xffb")]
+    )
+    with pytest.raises(xent.ArgumentError) as refused:
+        xent.evaluate(pairs(broken), "y", kind="probs", columns="p_", id="id")
+    assert str(refused.value) == "text must be UTF-8; column 'id' of the table holds other bytes. Write it anew, from texts."
+
+
+def test_ids_in_half_precision_are_whole_numbers() -> None:
+    columns, numbers = Columns("y", "probs", "p_", id="id"), np.arange(3)
+    half, whole = (count_table(pairs(pa.array(ids)), columns) for ids in (numbers.astype(np.float16), numbers))
+    assert half.to_bytes() == whole.to_bytes()
+
+
+def test_an_infinite_label_is_refused_as_it_was_written() -> None:
+    with pytest.raises(xent.LabelError) as refused:
+        xent.evaluate(np.full((3, 2), 0.5), np.array([0.0, np.inf, np.nan]), kind="probs")
+    assert str(refused.value) == (
+        "labels must be classes, or NaN where there is none; row 1 of the arrays holds inf (1 such rows). "
+        "Mend or remove these rows."
+    )
+
+
+def test_a_score_that_is_always_one_is_a_score() -> None:
+    assert xent.evaluate(np.ones(30), np.arange(30) % 2, kind="logits").counted == 30

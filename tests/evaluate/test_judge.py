@@ -81,3 +81,30 @@ def test_a_row_at_a_temperature_does_not_depend_on_those_beside_it() -> None:
     whole = Scored(logits, target, np.ones(N)).terms(1.7)
     parts = [Scored(logits[n : n + 1], target[n : n + 1], np.ones(1)).terms(1.7) for n in range(N)]
     assert np.array_equal(np.concatenate(parts, axis=1), whole)
+
+
+@pytest.mark.parametrize("bins", [1, BINS])
+@pytest.mark.parametrize("weighted", [False, True])
+def test_a_zero_below_zero_adds_what_a_zero_does(bins: int, weighted: bool) -> None:
+    values = np.tile([[1.0, 0.0]], (500, 1))
+    states: list[bytes] = []
+    for zero in (0.0, -0.0):
+        values[:, 1] = zero
+        totals = Totals(Spec("probs", ("a", "b"), weighted=weighted, bins=bins))
+        totals.update(Batch(values, np.zeros(500, np.int64), weight=np.full(500, 3.0) if weighted else None))
+        states.append(totals.to_bytes())
+    assert states[0] == states[1]
+
+
+@pytest.mark.parametrize("dtype", [">f4", ">f8", ">f2"])
+def test_the_order_of_bytes_changes_no_bit(dtype: str) -> None:
+    values = predictions(np.dtype(dtype).newbyteorder("=").str)
+    assert state(values.astype(dtype), None).to_bytes() == state(values, None).to_bytes()
+
+
+@pytest.mark.parametrize("inverse", [1e-3, 1.0, 1e3])
+def test_a_constant_in_all_logits_leaves_no_trace_at_any_temperature(inverse: float) -> None:
+    rng = np.random.default_rng(4)
+    logits, target = np.round(rng.normal(size=(N, CLASSES)) * 2.0**20) / 2.0**20, rng.integers(0, CLASSES, N)
+    plain, far = (Scored(logits + constant, target, np.ones(N)).terms(inverse) for constant in (0.0, 2.0**27))
+    assert np.array_equal(plain, far)

@@ -1,5 +1,6 @@
 """The state is a commutative monoid: no order, batch, thread or retry changes a bit of it."""
 
+import copy
 import hashlib
 import json
 import math
@@ -193,6 +194,10 @@ FORGERIES: dict[str, Callable[[dict[str, Any]], object]] = {
     "a group too many": put("groups", ["x", "y", "z"]),
     "no ids": put("ids", []),
     "ids of null": put("ids", [None] * 3),
+    "ids that are numbers": put("ids", [1, 2, 3]),
+    "more left out than there is": put("counts", "ignored", 7),
+    "more infinite than counted": put("counts", "infinite", 4),
+    "hits of more than there is": lambda header: header["low"].update(cell_hits=header["low"]["cell_hits"] + 1),
     "probabilities that look like themselves": put("alike", True),
     "an answer that is none": put("alike", 0),
     "another class": put("spec", "classes", ["a", "b", "c"]),
@@ -209,6 +214,36 @@ def test_a_state_as_it_was_is_no_forgery() -> None:
 def test_a_forged_header_is_refused(name: str) -> None:
     with pytest.raises(xent.ArgumentError):
         Totals.from_bytes(forged(FORGERIES[name]))
+
+
+def test_a_state_is_not_merged_with_itself_and_a_copy_is_its_own(rows: Rows) -> None:
+    state = rows.totals()
+    before, twin = state.to_bytes(), copy.copy(state)
+    with pytest.raises(xent.ArgumentError) as refused:
+        state.merge(state)
+    assert str(refused.value) == "no row may be counted twice; a state is to be merged with itself. Merge it with another."
+    twin.merge(rows.totals())
+    assert state.to_bytes() == before != twin.to_bytes()
+
+
+def test_rows_that_tie_but_for_the_sign_of_a_zero_are_the_same_row() -> None:
+    spec = Spec("log-probs", ("a", "b"), weighted=True)
+    states: list[bytes] = []
+    for first, second in ((0.0, -0.0), (-0.0, 0.0)):
+        whole = Totals(spec)
+        for zero in (first, second):
+            whole.update(Batch(np.array([[zero, -np.inf]]), np.array([0]), source=-1, weight=np.array([zero])))
+        states.append(whole.to_bytes())
+    assert states[0] == states[1]
+
+
+def test_small_parts_do_not_pile_up(rows: Rows, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("xent.evaluate.totals.sample_size", lambda n_classes: 37)
+    whole = Totals(rows.spec)
+    for start in range(rows.n):
+        whole.update(rows.batch(start, start + 1))
+        assert len(whole._waiting) <= 64
+    assert whole.to_bytes() == rows.totals().to_bytes()
 
 
 @pytest.mark.parametrize("length", [0, 5, 30, 1000])

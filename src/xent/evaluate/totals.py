@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from copy import deepcopy
 
 import numpy as np
 
@@ -19,7 +20,9 @@ from xent.evaluate.state.spec import Spec
 from xent.evaluate.state.sums import group_names, sizes
 
 WAITING = 4
-"""A sample is drawn again when as many rows wait as this part of it."""
+"""A sample is drawn again when as many rows wait as this part of it,"""
+MOST_WAITING = 64
+"""or so many parts."""
 COUNTS = ("rows", "ignored", "infinite", "unfit", "nan", "placed")
 """Rows seen; of these, without a label, of infinite loss, left out, left out with NaN in them, and whose label was a place."""
 
@@ -155,6 +158,8 @@ class Totals:
         Raises:
             ArgumentError: the states count different things.
         """
+        if other is self:
+            raise ArgumentError("no row may be counted twice", "a state is to be merged with itself", "Merge it with another.")
         if self.spec != other.spec:
             found = f"one has {self.spec} and the other {other.spec}"
             raise ArgumentError("states merge if they count the same things", found, "Make both from one Spec.")
@@ -167,9 +172,10 @@ class Totals:
         self.confusion = self.confusion.merged(other.confusion)
         kept = [rows for rows in (self.worst, other.worst) if rows is not None]
         self.worst = worst(Rows.together(kept)) if len(kept) == 2 else kept[0] if kept else None
-        if other.sample is not None:
+        if other.sample is not None and (len(other.sample) or self._sampled is None):
             self._waiting.append(other.sample)
-            if self._sampled is None or sum(map(len, self._waiting)) > sample_size(self.spec.n_classes) // WAITING:
+            many = sum(map(len, self._waiting)) > sample_size(self.spec.n_classes) // WAITING
+            if self._sampled is None or many or len(self._waiting) > MOST_WAITING:
                 self._draw()
 
     def _draw(self) -> None:
@@ -211,6 +217,10 @@ class Totals:
         if not self.sums["bucket_weight"].total():
             raise ArgumentError(rule, "every row has weight 0", "Is the column of weights the right one?")
         check_contradiction(self.counted, self.alike)
+
+    def __copy__(self) -> Totals:
+        """A state of its own: merging adds to it in place."""
+        return deepcopy(self)
 
     def to_bytes(self) -> bytes:
         """The state in a format of its own, with a version and a checksum; equal states give equal bytes."""

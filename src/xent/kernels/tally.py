@@ -162,8 +162,9 @@ def temper(values: npt.NDArray[Any], target: Integers, inverse: float) -> Floats
 
 
 def _known(values: npt.NDArray[Any]) -> npt.NDArray[Any]:
-    """The same numbers in float32 or float64."""
-    return values.astype(np.float32) if values.dtype == np.float16 else values
+    """The same numbers in float32 or float64, in the machine's order of bytes."""
+    kind = np.dtype(np.float32) if values.dtype.itemsize == 2 else values.dtype.newbyteorder("=")
+    return values.astype(kind, copy=False)
 
 
 def _matrix(values: npt.NDArray[Any]) -> tuple[npt.NDArray[Any], int, int, int]:

@@ -11,6 +11,7 @@ from xent.evaluate.engines.manifest import Manifest
 from xent.evaluate.totals import Totals
 
 MANIFEST = "manifest.json"
+SEAL = 16
 
 
 class Partials:
@@ -48,7 +49,7 @@ class Partials:
         if known is None:
             self._count(number, state)
             if self.folder is not None:
-                self._write(self.folder / self._name(number), state)
+                self._write(self.folder / self._name(number), state + _seal(number, state))
 
     def _count(self, number: int, state: bytes) -> None:
         self.whole.merge(Totals.from_bytes(state))
@@ -101,7 +102,11 @@ class Partials:
     def _found(self, number: int, path: Path) -> None:
         """Count a state that was written before; refused if it was altered."""
         try:
-            self._count(number, path.read_bytes())
+            data = path.read_bytes()
+            state, seal = data[:-SEAL], data[-SEAL:]
+            if seal != _seal(number, state):
+                raise ArgumentError("a state must be the one that was kept of its unit", "it is another", "")
+            self._count(number, state)
         except OSError as error:
             raise _unwritable(path, error) from error
         except ArgumentError as error:
@@ -113,6 +118,11 @@ class Partials:
             save(path, data)
         except OSError as error:
             raise _unwritable(path.parent, error) from error
+
+
+def _seal(number: int, state: bytes) -> bytes:
+    """What stands behind a state that is kept: it tells that the state is whole, and of which unit."""
+    return hashlib.blake2b(state, digest_size=SEAL, person=number.to_bytes(8, "little")).digest()
 
 
 def _hash(state: bytes) -> bytes:

@@ -27,7 +27,7 @@ def batch_of(rows: pa.RecordBatch, layout: Layout, *, source: int = 0, first: in
         XentError: a cell that is missing or of no use; names column, row and value.
     """
     place = _Place(name, first)
-    rows = _plain(rows)
+    rows = _plain(rows, name)
     target, placed = _target(rows, layout, place)
     return Batch(
         values=_predictions(rows, layout, place),
@@ -44,7 +44,7 @@ def batch_of(rows: pa.RecordBatch, layout: Layout, *, source: int = 0, first: in
     )
 
 
-def _plain(rows: pa.RecordBatch) -> pa.RecordBatch:
+def _plain(rows: pa.RecordBatch, name: str) -> pa.RecordBatch:
     """The same with every text of one type, dictionaries written out, and extension types as what they are stored as."""
     for number, field in enumerate(rows.schema):
         if pa.types.is_floating(field.type):
@@ -56,9 +56,20 @@ def _plain(rows: pa.RecordBatch) -> pa.RecordBatch:
             column = column.dictionary_decode()
         if pa.types.is_large_string(column.type) or pa.types.is_string_view(column.type):
             column = column.cast(pa.string())
+        if pa.types.is_string(column.type):
+            _check_text(column, field.name, name)
         if column.type != field.type:
             rows = rows.set_column(number, field.name, column)
     return rows
+
+
+def _check_text(column: pa.Array, name: str, source: str) -> None:
+    """Refuse text that is none: a file may hold any bytes where it declares text."""
+    try:
+        column.validate(full=True)
+    except pa.ArrowInvalid as error:
+        found = f"column {name!r} of {source} holds other bytes"
+        raise ArgumentError("text must be UTF-8", found, "Write it anew, from texts.") from error
 
 
 class _Place:

@@ -20,7 +20,7 @@ from xent.evaluate.inputs.reader import Reader
 BATCH_NUMBERS = 1 << 22
 """Numbers of predictions read at once: 16 MiB in float32."""
 LEAST_ROWS, MOST_ROWS = 256, 1 << 18
-UNIT_NUMBERS = 1 << 25
+UNIT_NUMBERS = 1 << 23
 """Numbers of the row groups that make a unit, unless one alone has more."""
 
 

@@ -38,7 +38,7 @@ def inexact(column: pa.Array) -> npt.NDArray[np.bool_]:
     """Which cells hold a float that may be another whole number than was written."""
     if not pa.types.is_floating(column.type):
         return np.zeros(len(column), np.bool_)
-    values = column.to_numpy(zero_copy_only=False)
+    values = column.to_numpy(zero_copy_only=False).astype(np.float64)
     return np.isfinite(values) & (np.abs(values) >= EXACT)
 
 

@@ -13,7 +13,7 @@ import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
 
-from xent._errors import ArgumentError
+from xent._errors import ArgumentError, LabelError
 from xent.evaluate.inputs.arrow import batch_of, both_classes
 from xent.evaluate.inputs.columns import Columns, Layout, laid_out
 from xent.evaluate.inputs.files import Unit, batches_of, found_files, schema_of
@@ -121,8 +121,14 @@ def _indices(target: npt.NDArray[Any], classes: Sequence[str]) -> npt.NDArray[np
     if classes and target.dtype.kind in "OUS" and target.ndim == 1:
         place = {name: number for number, name in enumerate(classes)}
         return np.array([-1 if _missing(name) else place.get(str(name), len(classes)) for name in target.tolist()], np.int64)
-    if target.ndim == 1 and target.dtype.kind == "f" and not (target % 1.0 > 0.0).any():
-        target = np.where(np.isnan(target), -1.0, target).astype(np.int64)
+    if target.ndim == 1 and target.dtype.kind == "f":
+        beyond = ~(np.isnan(target) | (np.abs(target) < 2.0**53))
+        if beyond.any():
+            row = int(np.argmax(beyond))
+            found = f"row {row} of the arrays holds {target[row]} ({int(beyond.sum())} such rows)"
+            raise LabelError("labels must be classes, or NaN where there is none", found, "Mend or remove these rows.")
+        if not (target % 1.0 > 0.0).any():
+            target = np.where(np.isnan(target), -1.0, target).astype(np.int64)
     if target.dtype.kind not in "iub" or target.ndim != 1:
         found = f"found {target.dtype} shaped {target.shape}"
         remedy = "Names need classes=, in the order of the columns."

@@ -13,6 +13,7 @@ from xent._errors import ArgumentError
 from xent.evaluate.display.json_numbers import plain
 from xent.evaluate.means.intervals import Bootstrap, Estimate, around
 from xent.evaluate.means.refinement import fit
+from xent.evaluate.state.exact import ratio
 from xent.evaluate.state.hashing import BUCKETS
 from xent.evaluate.totals import Totals
 
@@ -82,6 +83,10 @@ def _check_same_rows(first: Totals, second: Totals) -> None:
         if first.sums["bucket_weight"].wholes() != second.sums["bucket_weight"].wholes():
             raise ArgumentError("models are compared on the same weights", "they differ", "Name the same column of weights.")
         return
+    one, other = (f"{t.counted} ({t.counts['ignored']} have no label, {t.counts['unfit']} are unfit)" for t in (first, second))
+    if (first.counts["ignored"], first.counts["unfit"]) != (second.counts["ignored"], second.counts["unfit"]):
+        found = f"of the first count {one}, of the second {other}"
+        raise ArgumentError("models are compared on the same rows", found, "Mend these rows, or remove them from both.")
     found = f"the first has {first.counts['rows']} rows and the second {second.counts['rows']}"
     if first.counts["rows"] == second.counts["rows"]:
         found = f"both have {first.counts['rows']}, but other rows or other targets"
@@ -126,7 +131,8 @@ class _Pair:
         if name == "nats" and totals.sums["infinite_weight"].total():
             return _Mean(math.inf, np.full(1, math.inf))
         with np.errstate(divide="ignore", invalid="ignore"):
-            return _Mean(float(above.sum() / below.sum()), self.draws.sums(above) / self.draws.sums(below))
+            value = ratio(totals.sums[f"bucket_{name}"].total(), totals.sums["bucket_weight"].total())
+            return _Mean(value, self.draws.sums(above) / self.draws.sums(below))
 
     def _gap(self, one: _Mean, other: _Mean, *, less_is_better: bool) -> Difference:
         with np.errstate(invalid="ignore"):

@@ -133,6 +133,9 @@ def with_nan(batch: Batch, rows: Indices) -> int:
 
 def _alike(values: npt.NDArray[Any]) -> bool:
     wide = np.asarray(values, np.float64)
+    if wide.shape[1] == 2 and (wide[:, 0] == 0.0).any():
+        # One score of two classes stands beside a 0, and may be 1.
+        return False
     with np.errstate(invalid="ignore", over="ignore"):
         return bool((wide >= 0.0).all() and (np.abs(wide.sum(axis=1) - 1.0) <= SUM_TOLERANCE["float16"]).all())
 

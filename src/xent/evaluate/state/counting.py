@@ -160,9 +160,10 @@ class Counting:
         n = len(at)
         return {
             "key": self.keys[index],
-            "nats": self.shown_nats[index],
+            # A zero has one sign: rows that are equal are equal to the bit.
+            "nats": self.shown_nats[index] + 0.0,
             "target": self.target[index],
-            "weight": np.ones(n) if self.weight is None else self.weight[index],
+            "weight": np.ones(n) if self.weight is None else self.weight[index] + 0.0,
             "source": np.full(n, self.batch.source, np.int64),
             "row": self.batch.first + at if self.batch.source >= 0 else np.full(n, -1),
         }
@@ -198,7 +199,7 @@ class Counting:
         with np.errstate(divide="ignore", over="ignore"):
             for start in range(0, len(rows), tally.ROWS):
                 part = slice(start, start + tally.ROWS)
-                shown[part] = LOGARITHMS[self.spec.kind](np.take(columns, rows[part], axis=1)).T
+                shown[part] = LOGARITHMS[self.spec.kind](np.take(columns, rows[part], axis=1)).T + 0.0
         return shown
 
 

@@ -18,6 +18,7 @@ UNIT_BITS = 1074
 MASK = np.int64(0xFFFFFFFF)
 EXPONENT, HALF, FIVE = np.uint64(52), np.uint64(32), np.uint64(5)
 DIGITS, LOWER, BELOW = np.uint64((1 << 52) - 1), np.uint64(0xFFFFFFFF), np.uint64(31)
+UNSIGNED = np.uint64((1 << 63) - 1)
 NONE, ONE, TWO = np.uint64(0), np.uint64(1), np.uint64(2)
 NOWHERE = 0xFFFFFFFFFFFFFFFF
 
@@ -39,7 +40,7 @@ def span(values):
 @njit(**INTO)
 def put(value, limbs, at, low):
     """Add a number, finite and positive, to the limbs of one sum; places are unsigned, so that none is looked at for its sign."""
-    bits = np.uint64(bits_of(value))
+    bits = np.uint64(bits_of(value)) & UNSIGNED
     normal = np.uint64(bits >> EXPONENT != NONE)
     digits = (bits & DIGITS) | (normal << EXPONENT)
     place = (bits >> EXPONENT) - normal

@@ -48,6 +48,7 @@ def each(place, bins, probs, aim, held, limbs):
             b = np.int64(left)
             held[at, COUNT] += 1
             if left == float(b):
+                # Of −0 as well.
                 held[at, FIRST] += a
                 held[at, SECOND] += b
             else:

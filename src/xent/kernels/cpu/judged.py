@@ -203,8 +203,11 @@ def add_weighed(j, bins, probs, aim, weight, start, limbs, weights, low):
     for i in range(aim.shape[0]):
         if aim[i] >= 0:
             at = j * bins + min(np.int64(probs[i] * bins), bins - 1)
+            term = probs[i] * weight[start + i]
+            # Neither 0 nor −0, whose sign would be read as a place, adds anything.
+            if term > 0.0:
+                put(term, limbs, np.uint64(at), 0)
             if weight[start + i] > 0.0:
-                put(probs[i] * weight[start + i], limbs, np.uint64(at), 0)
                 put(weight[start + i], weights, np.uint64(at), low)
 
 
@@ -233,8 +236,10 @@ def moments(j, inverse, scores, best, leader, others, first, second):
     """Add one class to the sums of ``e^(z − greatest)``, and of it times the gap to the leader and its square; z = score/T."""
     full_width()
     for i in range(scores.shape[0]):
-        e = exp_double(inverse * scores[i] - inverse * best[i])
-        gap = scores[i] - best[i] if e > 0.0 else 0.0
+        # The gap is exact where it matters: a constant in all scores leaves no trace.
+        behind = scores[i] - best[i]
+        e = exp_double(inverse * behind)
+        gap = behind if e > 0.0 else 0.0
         others[i] += 0.0 if leader[i] == j else e
         first[i] += e * gap
         second[i] += e * (gap * gap)
