@@ -161,7 +161,7 @@ def test_no_rows_are_refused(folder: Path, capsys: pytest.CaptureFixture[str], n
     (pa_csv.write_csv if name.endswith(".csv") else pa_parquet.write_table)(empty, name)
     assert run(["evaluate", name, "--probs", "p_", "--target", "y"]) == 2
     assert capsys.readouterr().err == (
-        "xent: there must be rows to judge; there is none. Is a file empty, or nothing but a header?\n"
+        f"xent: there must be rows to judge; {name} holds none. Is a file empty, or nothing but a header?\n"
     )
 
 

@@ -10,6 +10,7 @@ import pyarrow as pa
 import pytest
 
 import xent
+from xent.evaluate.display.words import meaning
 
 
 @pytest.mark.parametrize(
@@ -81,4 +82,78 @@ def test_utf_16_is_called_so(tmp_path: Path, code: str) -> None:
     assert str(refused.value) == (
         f"a file must be readable as .csv; {tmp_path / 'a.csv'} gives: it is written as UTF-16, and UTF-8 is needed: "
         "save it anew as UTF-8. Repair or remove it."
+    )
+
+
+def drawn(n: int, scale: float, *, classes: int = 3, seed: int = 0) -> tuple[np.ndarray, np.ndarray]:
+    """Logits that are `scale` times what they should be, and labels."""
+    rng = np.random.default_rng(seed)
+    logits = rng.normal(0.0, 2.0, (n, classes))
+    return scale * logits, (logits + rng.gumbel(size=logits.shape)).argmax(axis=1)
+
+
+def said(scale: float, n: int = 500, *, classes: int = 3, endless: int = 0, seed: int = 0) -> list[str]:
+    """What is said of such rows, of which some gave the true class nothing."""
+    logits, target = drawn(n, scale, classes=classes, seed=seed)
+    logits[np.arange(endless), target[:endless]] = -np.inf
+    return list(meaning(xent.evaluate(logits, target, kind="logits")))
+
+
+def test_calibration_beside_an_infinite_loss_is_of_the_other_rows_and_promises_nothing() -> None:
+    lines = said(3.0, endless=2)
+    assert re.search(
+        r"\nCalibration, of the rows of finite loss alone: one temperature would remove .* nats stay", "\n".join(lines)
+    )
+    assert "It is too sure of itself: a temperature above 1 softens its probabilities." in lines
+    assert lines[-1] == (
+        "No temperature makes the log loss finite; isotonic curves with a floor can: "
+        "`xent calibrate --method isotonic --floor 1e-6`."
+    )
+    assert sum("xent calibrate" in line for line in lines) == 1
+
+
+def test_isotonic_curves_with_a_floor_make_it_finite() -> None:
+    logits, target = drawn(500, 1.0)
+    probs = np.exp(logits) / np.exp(logits).sum(axis=1, keepdims=True)
+    probs[0] = np.arange(3) == (target[0] + 1) % 3
+    assert np.isinf(xent.evaluate(probs, target, kind="probs").log_loss_nats.value)
+    mended = xent.evaluate.IsotonicCalibration(kind="probs", floor=1e-6).fit(probs, target).predict_proba(probs)
+    assert np.isfinite(xent.evaluate(mended, target, kind="probs", sum_tolerance=1e-3).log_loss_nats.value)
+
+
+def test_what_a_temperature_that_gains_nothing_would_do_is_raise_or_lower() -> None:
+    start = r"Calibration: a temperature gains nothing that these rows can show: it would {} the log loss by \d\.\d+ nats \[-?\d"
+    kinds = {verb: re.compile(start.format(verb)) for verb in ("raise", "lower")}
+    seen = {verb for seed in range(12) for line in said(1.0, 60, seed=seed) for verb, kind in kinds.items() if kind.match(line)}
+    assert seen == {"raise", "lower"}
+
+
+def test_classes_the_other_way_around_are_asked_about_and_no_bound_is_shown_as_a_temperature() -> None:
+    lines = said(-1.0, classes=2)
+    assert "Fewer rows are right than by guessing: are the two classes the other way around?" in lines
+    assert "Calibration: no temperature is high enough, the predictions are worse than naming all classes alike." in lines
+    assert not any("T = " in line or "xent calibrate" in line for line in lines)
+    assert not any("the other way around" in line for line in said(1.0, classes=2))
+    assert not any("the other way around" in line for line in said(-1.0, classes=3))
+
+
+def test_logits_of_other_measure_need_a_temperature_beyond_the_bound() -> None:
+    lines = said(1e5)
+    assert "Calibration: no temperature up to 1000 is high enough: divide the logits by a power of ten first." in lines
+
+
+def test_what_stands_in_backticks_is_code_in_a_notebook() -> None:
+    logits, target = drawn(500, 3.0)
+    shown = xent.evaluate(logits, target, kind="logits")._repr_html_()
+    assert "<code>xent calibrate</code> fits it." in shown
+    assert "`" not in shown
+
+
+def test_an_empty_file_is_named(tmp_path: Path) -> None:
+    (tmp_path / "a.csv").write_text("p_a,p_b,y\n")
+    columns = xent.evaluate.Columns("y", "probs", "p_")
+    with pytest.raises(xent.ArgumentError) as refused:
+        xent.evaluate.evaluate_files([str(tmp_path / "a.csv")], columns)
+    assert str(refused.value) == (
+        f"there must be rows to judge; {tmp_path / 'a.csv'} holds none. Is a file empty, or nothing but a header?"
     )
