@@ -157,3 +157,45 @@ def test_an_empty_file_is_named(tmp_path: Path) -> None:
     assert str(refused.value) == (
         f"there must be rows to judge; {tmp_path / 'a.csv'} holds none. Is a file empty, or nothing but a header?"
     )
+
+
+def test_arrays_of_an_archive_that_no_column_names_may_be_anything(tmp_path: Path) -> None:
+    logits, target = drawn(50, 1.0)
+    others = {
+        "names": np.array(["a", "b", "c"]),
+        "objects": np.array([{}, 1], object),
+        "T": np.float64(2.0),
+        "cube": np.ones((2,) * 3),
+    }
+    np.savez(tmp_path / "a.npz", z=logits, y=target, **others)
+    found = xent.evaluate(tmp_path / "a.npz", "y", kind="logits", columns="z")
+    assert found.log_loss_nats == xent.evaluate(logits, target, kind="logits").log_loss_nats
+
+
+@pytest.mark.parametrize(
+    ("target", "said"),
+    [
+        ("objects", "holds Python objects, which only unpickling could read"),
+        ("T", "is shaped (), and rows of numbers are needed"),
+        ("dates", "holds datetime64[s]"),
+    ],
+)
+def test_those_that_are_named_are_refused(tmp_path: Path, target: str, said: str) -> None:
+    others = {"objects": np.array([{}, 1], object), "T": np.float64(2.0), "dates": np.zeros(2, "M8[s]")}
+    np.savez(tmp_path / "a.npz", z=np.zeros((2, 2)), **others)
+    with pytest.raises(xent.ArgumentError) as refused:
+        xent.evaluate(tmp_path / "a.npz", target, kind="logits", columns="z")
+    assert str(refused.value) == (
+        "an array must be plain numbers or texts in rows, as long as it declares; "
+        f"{tmp_path / 'a.npz'} '{target}': it {said}. Save it anew."
+    )
+
+
+def test_named_arrays_of_different_lengths_are_refused(tmp_path: Path) -> None:
+    np.savez(tmp_path / "a.npz", z=np.zeros((2, 2)), y=np.zeros(3, np.int64))
+    with pytest.raises(xent.ArgumentError) as refused:
+        xent.evaluate(tmp_path / "a.npz", "y", kind="logits", columns="z")
+    assert str(refused.value) == (
+        "arrays of an archive that are named as columns must have one length; "
+        f"{tmp_path / 'a.npz'}: they have different lengths: {{'z': 2, 'y': 3}}. Name others, or save it anew."
+    )
