@@ -10,7 +10,8 @@ import pyarrow as pa
 import pytest
 
 import xent
-from xent.evaluate.display.words import meaning
+from xent.cli._judgement import print_evaluation
+from xent.evaluate.display.words import meaning, row_name
 
 
 @pytest.mark.parametrize(
@@ -199,3 +200,46 @@ def test_named_arrays_of_different_lengths_are_refused(tmp_path: Path) -> None:
         "arrays of an archive that are named as columns must have one length; "
         f"{tmp_path / 'a.npz'}: they have different lengths: {{'z': 2, 'y': 3}}. Name others, or save it anew."
     )
+
+
+def test_a_comparison_shows_itself_in_a_notebook_and_in_one_line() -> None:
+    logits, target = drawn(200, 1.0)
+    found = xent.evaluate.compare(3 * logits, logits, target, kind="logits", names=("<b>a", "b"))
+    gap = found.log_loss_nats.difference.value
+    assert repr(found) == f"<Comparison of '<b>a' and 'b': log loss {gap:+.6g} nats>"
+    shown = found._repr_html_()
+    assert "<th>&lt;b&gt;a</th><th>b</th><th>difference</th>" in shown
+    assert "<b>" not in shown
+    for sentence in str(found).splitlines():
+        assert f"<li>{sentence.replace('<', '&lt;').replace('>', '&gt;')}</li>" in shown
+    assert shown.count("<tr>") == 5
+
+
+def test_surprising_rows_are_called_by_id_and_number(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    logits, target = drawn(30, 1.0)
+    table = pa.table({"z_a": logits[:, 0], "z_b": logits[:, 1], "z_c": logits[:, 2], "y": target, "id": ["doc<7>"] * 30})
+    found = xent.evaluate(table, "y", kind="logits", columns="z_", id="id")
+    row = found.surprising[0].row
+    assert f"<bdi>doc&lt;7&gt; (row\N{NO-BREAK SPACE}{row})</bdi>" in found.to_html()
+    assert ">id (row)</th>" in found.to_html()
+    print_evaluation(found, None, ["a.parquet"], placed=False)
+    assert f"doc<7> (row {row}) " in capsys.readouterr().out
+
+
+def test_a_row_of_a_part_has_no_number() -> None:
+    assert row_name("doc", 3, -1, "") == "doc"
+    assert row_name("", 3, 1, " of file 2") == "row\N{NO-BREAK SPACE}3 of file 2"
+
+
+def test_cells_of_the_confusion_matrix_show_rows() -> None:
+    logits, target = drawn(500, 1.0)
+    found = xent.evaluate(logits, target, kind="logits")
+    assert found.confusion is not None
+    written = {text.get_position(): text.get_text() for text in found.plot_confusion().axes[0].texts}
+    assert written == {(pair.predicted, pair.target): str(pair.rows) for pair in found.confusion}
+
+
+def test_commands_are_code_in_the_report() -> None:
+    logits, target = drawn(500, 3.0)
+    shown = xent.evaluate(logits, target, kind="logits").to_html()
+    assert "<code>xent calibrate</code> fits it.</li>" in shown

@@ -8,6 +8,7 @@ from collections.abc import Iterator
 from html import escape
 from typing import NamedTuple
 
+from xent.evaluate.display.names import shown
 from xent.evaluate.display.numerals import estimated, in_percent, interval, number, plural
 from xent.evaluate.means.intervals import Estimate
 from xent.evaluate.means.refinement import Refinement
@@ -128,6 +129,14 @@ def _gain(split: Refinement, of: str, *, advise: bool) -> Iterator[str]:
 def _turned(estimate: Estimate) -> tuple[float | None, float | None]:
     """The ends of the interval of the negative."""
     return (None, None) if estimate.low is None or estimate.high is None else (-estimate.high, -estimate.low)
+
+
+def row_name(id: str, row: int, source: int, where: str) -> str:
+    """What a row is called: its id, and its number where it stands; a row of a part of a source has none."""
+    number = f"row\N{NO-BREAK SPACE}{row}{where}"
+    if not id:
+        return number
+    return shown(id) if source < 0 else f"{shown(id)} ({number})"
 
 
 def left_out(result: Evaluation) -> Iterator[tuple[int, str]]:
