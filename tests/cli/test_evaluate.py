@@ -54,7 +54,7 @@ def test_it_says_how_good_the_predictions_are(folder: Path, capsys: pytest.Captu
     assert "Calibration: " in out
     assert re.search(r"^g +rows", out, re.MULTILINE)
     worst = np.argmax(ROWS.nats)
-    assert re.search(rf"id-{worst} +{ROWS.nats[worst]:.4f} +k{ROWS.target[worst]} +k\d", out)
+    assert re.search(rf"id-{worst} \(row {worst}\) +{ROWS.nats[worst]:.4f} +k{ROWS.target[worst]} +k\d", out)
 
 
 def test_json_holds_the_same_as_python(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
