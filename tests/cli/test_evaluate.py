@@ -54,7 +54,7 @@ def test_it_says_how_good_the_predictions_are(folder: Path, capsys: pytest.Captu
     assert "Calibration: " in out
     assert re.search(r"^g +rows", out, re.MULTILINE)
     worst = np.argmax(ROWS.nats)
-    assert re.search(rf"id-{worst} +{ROWS.nats[worst]:.4f} +k{ROWS.target[worst]} +k\d", out)
+    assert re.search(rf"id-{worst} \(row {worst}\) +{ROWS.nats[worst]:.4f} +k{ROWS.target[worst]} +k\d", out)
 
 
 def test_json_holds_the_same_as_python(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
@@ -161,7 +161,7 @@ def test_no_rows_are_refused(folder: Path, capsys: pytest.CaptureFixture[str], n
     (pa_csv.write_csv if name.endswith(".csv") else pa_parquet.write_table)(empty, name)
     assert run(["evaluate", name, "--probs", "p_", "--target", "y"]) == 2
     assert capsys.readouterr().err == (
-        "xent: there must be rows to judge; there is none. Is a file empty, or nothing but a header?\n"
+        f"xent: there must be rows to judge; {name} holds none. Is a file empty, or nothing but a header?\n"
     )
 
 

@@ -382,7 +382,7 @@ REFUSED: dict[str, tuple[Callable[[], object], type[Exception], str]] = {
     "top_k of all": (
         lambda: xent.evaluate(HALF, "y", kind="probs", columns="p_", top_k=(2,)),
         xent.ArgumentError,
-        "top_k must lie in [2, 1]; found 2 with 2 classes. 1 is always counted; C is always right.",
+        "two classes have no top-k between 1 and all; found 2 with 2 classes. 1 is always counted; C is always right.",
     ),
 }
 

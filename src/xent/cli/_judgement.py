@@ -15,7 +15,7 @@ from xent.evaluate import Comparison, Estimate, Evaluation
 from xent.evaluate.display.names import shown
 from xent.evaluate.display.numerals import amount, column, number, percent, plural, probability
 from xent.evaluate.display.verdict import measures, short_names, verdict
-from xent.evaluate.display.words import counted_in, headline, left_out, meaning, worst_classes, worst_groups
+from xent.evaluate.display.words import counted_in, headline, left_out, meaning, row_name, worst_classes, worst_groups
 
 MOST_CLASSES, MOST_ROWS, MOST_GROUPS = 10, 5, 20
 MOST_LETTERS = 12
@@ -169,9 +169,9 @@ def _rows(result: Evaluation, width: int) -> list[Text]:
     rows: list[list[str]] = []
     losses = column([Estimate(row.nats) for row in result.surprising[:MOST_ROWS]])
     for row, (nats, _) in zip(result.surprising, losses, strict=False):
-        name = row.id or f"row {row.row}" + (f" of file {row.source + 1}" if row.source else "")
+        name = row_name(row.id, row.row, row.source, f" of file {row.source + 1}" if row.source else "")
         known = result.classes and [result.classes[row.target], result.classes[row.predicted], f"{row.confidence:.4f}"]
-        rows.append([shown(name), nats, *map(shown, known)])
+        rows.append([name.replace("\N{NO-BREAK SPACE}", " "), nats, *map(shown, known)])
     return sheet(width, headings, rows, spare=("with p",))
 
 

@@ -201,8 +201,11 @@ class Totals:
         """Rows that count: neither ignored nor unfit."""
         return self.counts["rows"] - self.counts["ignored"] - self.counts["unfit"]
 
-    def check_judgeable(self) -> None:
+    def check_judgeable(self, called: str = "") -> None:
         """Refuse to take a mean over nothing, or of what was declared wrongly: a property of all rows, in whatever order.
+
+        Args:
+            called: what was read, for the message.
 
         Raises:
             ArgumentError: no row counts, or none has a weight.
@@ -210,7 +213,9 @@ class Totals:
         """
         rule, rows = "there must be rows to judge", self.counts["rows"]
         if not rows:
-            raise ArgumentError(rule, "there is none", "Is a file empty, or nothing but a header?")
+            raise ArgumentError(
+                rule, f"{called} holds none" if called else "there is none", "Is a file empty, or nothing but a header?"
+            )
         if not self.counted:
             found = f"of {rows} rows {self.counts['ignored']} have no label and {self.counts['unfit']} are unfit"
             raise ArgumentError(rule, found, "Are the columns the right ones?")

@@ -6,6 +6,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
+import numpy.typing as npt
 
 from xent._errors import ArgumentError
 from xent.evaluate.report import _data as data
@@ -20,6 +21,8 @@ if TYPE_CHECKING:
 BLUE, ORANGE, GREY, DARK = "#0072B2", "#D55E00", "#b3bac3", "#555555"
 LEAST_DECIMAL, SHORT_NAME = 1e-4, 2
 """An axis from less than this has powers of ten; names of so many letters stand upright under a cell."""
+LARGEST, CELL_WIDTH = 7.0, 32.0
+"""Points of the figures in a cell of the confusion matrix, and of as many of them as fill it."""
 PARTS = {"refinement": BLUE, "calibration": ORANGE, "log loss": BLUE, "guess": GREY}
 STEPS = {"lowers it": BLUE, "raises the score": ORANGE, "score": GREY}
 
@@ -64,13 +67,14 @@ def confusion(result: Evaluation) -> Figure:
     names = [_plain(name) for name in labels(result.classes)]
     if not data.confusion_cells(result, names):
         return _mistakes(result, names)
-    shares = np.zeros((len(names), len(names)))
+    counts = np.zeros((len(names), len(names)))
     for true, said, rows in result.confusion or ():
-        shares[true, said] = rows
-    shares /= np.maximum(shares.sum(axis=1, keepdims=True), 1.0)
+        counts[true, said] = rows
+    shares = counts / np.maximum(counts.sum(axis=1, keepdims=True), 1.0)
     side = 2.2 + 0.28 * len(names)
     figure, (axes,) = _figure(1, figsize=(side + 0.6, side))
     image = axes.imshow(shares, cmap="Blues", vmin=0.0, vmax=1.0)
+    _write_counts(axes, counts, shares)
     ticks = np.arange(len(names))
     short = max(map(len, names)) <= SHORT_NAME
     axes.set_xticks(ticks, names, rotation=0 if short else 45, ha="center" if short else "right")
@@ -79,6 +83,14 @@ def confusion(result: Evaluation) -> Figure:
     axes.grid(visible=False)
     figure.colorbar(image, ax=axes, label="share of the rows of the true class", shrink=0.8)
     return figure
+
+
+def _write_counts(axes: Axes, counts: npt.NDArray[np.float64], shares: npt.NDArray[np.float64]) -> None:
+    """Rows of each cell that has any, white where it is dark."""
+    size = min(LARGEST, CELL_WIDTH / len(f"{counts.max():,.0f}"))
+    for true, said in np.argwhere(counts > 0.0).tolist():
+        colour = "white" if shares[true, said] > 0.5 else DARK
+        axes.text(said, true, f"{counts[true, said]:,.0f}", ha="center", va="center", fontsize=size, color=colour)
 
 
 def _mistakes(result: Evaluation, names: list[str]) -> Figure:

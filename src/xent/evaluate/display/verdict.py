@@ -5,10 +5,11 @@ from __future__ import annotations
 import math
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from html import escape
 from pathlib import PurePath
 
 from xent.evaluate.display.names import shown
-from xent.evaluate.display.numerals import column, estimated, in_percent, interval
+from xent.evaluate.display.numerals import column, estimated, in_percent, interval, probability
 from xent.evaluate.means.comparison import Comparison, Difference
 from xent.evaluate.means.intervals import Estimate
 
@@ -63,6 +64,19 @@ def verdict(comparison: Comparison) -> Iterator[str]:
     names = short_names(comparison.names)
     for measure in measures(comparison):
         yield _sentence(measure, names)
+
+
+def verdict_html(comparison: Comparison) -> str:
+    """The numbers of both and the sentences as a piece of HTML without style or script; every text is escaped."""
+    names = short_names(comparison.names)
+    headings = ("", *names, "difference", "95 % interval", f"P({names[0]} better)")
+    lines = (
+        (one.name, *one.means(), *one.written(one.of.difference), probability(one.of.better)) for one in measures(comparison)
+    )
+    heads = "".join(f"<th>{escape(heading)}</th>" for heading in headings)
+    rows = "".join("<tr>" + "".join(f"<td>{escape(text)}</td>" for text in line) + "</tr>" for line in lines)
+    words = "".join(f"<li>{escape(line)}</li>" for line in verdict(comparison))
+    return f"<table><thead><tr>{heads}</tr></thead><tbody>{rows}</tbody></table><ul>{words}</ul>"
 
 
 def _sentence(measure: Measure, names: tuple[str, str]) -> str:

@@ -73,7 +73,10 @@ def evaluate_files(
     engine = engine or Engine()
     files = found_files(paths)
     manifest = Manifest.of(files, layout_of(files, columns, choices or Choices()), skip_unfit=skip_unfit)
-    return completed(manifest, engine, watch)
+    totals = completed(manifest, engine, watch)
+    if not totals.counts["rows"] and not totals.missing:
+        totals.check_judgeable(files[0] + (f" and {len(files) - 1} more" if len(files) > 1 else ""))
+    return totals
 
 
 def completed(manifest: Manifest, engine: Engine, watch: Watch = lambda done, total: None) -> Totals:

@@ -213,11 +213,27 @@ def _indices(column: pa.Array, layout: Layout, place: _Place) -> tuple[pa.Array,
     if known.type == pa.float64():
         column = column.cast(known.type, safe=False)
     found = pc.index_in(column, value_set=known, skip_nulls=True)
-    if known.type == pa.string() and not _numbered(classes):
-        places = pa.array([str(n) for n in range(len(classes))])
-        either = pc.coalesce(found, pc.index_in(column, value_set=places, skip_nulls=True))
-        return either, found.null_count - either.null_count
+    if known.type == pa.string() and found.null_count > column.null_count:
+        return _by_number(column, found, classes)
     return found, len(found) - found.null_count if placed else 0
+
+
+WHOLE = r"^(\d+)\.0+$"
+"""How a whole number is written by what knows fractions alone: ``1.0``."""
+
+
+def _by_number(column: pa.Array, found: pa.Array, classes: tuple[str, ...]) -> tuple[pa.Array, int]:
+    """The same where texts that name no class are numbers: those of the classes, or places; ``1.0`` is 1."""
+    numbers = [_number(text) for text in classes]
+    plain = pc.replace_substring_regex(column, WHOLE, r"\1")
+    if None not in numbers:
+        named = plain if len(set(numbers)) == len(numbers) else column
+        return pc.coalesce(found, pc.index_in(named, value_set=pa.array(classes, pa.string()), skip_nulls=True)), 0
+    # Among classes such as 1.5 and 2.5 a label 1.0 is rather a name without a column.
+    fractions = any(re.match(NUMBER, text) for text in classes)
+    places = pa.array([str(n) for n in range(len(classes))])
+    either = pc.coalesce(found, pc.index_in(column if fractions else plain, value_set=places, skip_nulls=True))
+    return either, found.null_count - either.null_count
 
 
 def _numbered(classes: tuple[str, ...]) -> bool:
@@ -289,6 +305,8 @@ def _strange_label(value: Any, layout: Layout, place: str, count: int) -> LabelE
     remedy = "Is a column missing, or does the label need another spelling? An empty cell leaves a row out."
     if len(layout.predictions) == 1 and classes == ("0", "1"):
         remedy = "One column of scores names no classes: --classes FIRST,SECOND (classes=) does; the score is the second's."
+    if _number(str(value)) == len(classes) and all(_number(text) in (None, n) for n, text in enumerate(classes)):
+        remedy = "Do labels count from 1?"
     return LabelError(f"true classes must be among the {len(classes)} of the columns ({shown})", found, remedy)
 
 

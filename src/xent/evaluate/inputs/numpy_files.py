@@ -46,6 +46,8 @@ class _Header:
     """Where its data begin."""
     by_column: bool
     """Whether columns, not rows, lie together, as values of pandas do."""
+    fault: str = ""
+    """Why it is no column; an array of an archive that is not asked for may be what it likes."""
 
     @property
     def row_bytes(self) -> int:
@@ -61,16 +63,34 @@ def _header(file: IO[bytes], size: int, name: str) -> _Header:
         shape, by_column, dtype = read(file, max_header_size=LONGEST_HEADER)
     except (ValueError, TypeError, SyntaxError, RecursionError, MemoryError) as error:
         raise _refused(name, f"its header cannot be read: {' '.join(str(error).split())[:200]}") from error
-    if dtype.itemsize == 0:
-        raise _refused(name, f"it holds {dtype}, which takes no bytes")
-    if dtype.hasobject:
-        raise _refused(name, "it holds Python objects, which only unpickling could read")
-    if not shape or len(shape) > 2 or any(type(n) is not int or n < 0 for n in shape):
-        raise _refused(name, f"it is shaped {shape}, and rows of numbers are needed")
-    declared = dtype.itemsize * prod(shape)
-    if declared != size - file.tell():
+    fault, declared = _fault(dtype, shape), dtype.itemsize * prod(shape)
+    if not fault and declared != size - file.tell():
         raise _refused(name, f"it declares {declared} bytes and has {size - file.tell()}")
-    return _Header(dtype, shape, file.tell(), by_column and len(shape) > 1)
+    return _Header(dtype, shape, file.tell(), by_column and len(shape) > 1, fault)
+
+
+def _fault(dtype: np.dtype[Any], shape: tuple[int, ...]) -> str:
+    """Why an array is no column."""
+    if dtype.itemsize == 0:
+        return f"it holds {dtype}, which takes no bytes"
+    if dtype.hasobject:
+        return "it holds Python objects, which only unpickling could read"
+    if not shape or len(shape) > 2 or any(type(n) is not int or n < 0 for n in shape):
+        return f"it is shaped {shape}, and rows of numbers are needed"
+    strange = [one for one in _dtypes(dtype) if one.kind not in "fiubUS"]
+    return f"it holds {strange[0]}" if strange else ""
+
+
+def _dtypes(dtype: np.dtype[Any]) -> list[np.dtype[Any]]:
+    """Those of the fields, or the one."""
+    return [dtype] if dtype.names is None else [dtype[column] for column in dtype.names]
+
+
+def _sound(header: _Header, name: str) -> _Header:
+    """The header of an array that is a column; else it is refused."""
+    if header.fault:
+        raise _refused(name, header.fault)
+    return header
 
 
 def _refused(name: str, found: str, remedy: str = "Save it anew.") -> ArgumentError:
@@ -78,15 +98,15 @@ def _refused(name: str, found: str, remedy: str = "Save it anew.") -> ArgumentEr
 
 
 def _fields(name: str, header: _Header) -> list[pa.Field]:
-    """The columns that an array makes."""
+    """The columns that an array makes; without a type where it is none."""
+    if header.fault:
+        return [pa.field(name, pa.null())]
     if header.dtype.names is not None:
         return [_field(column, header.dtype[column], (1,)) for column in header.dtype.names]
     return [_field(name, header.dtype, header.shape)]
 
 
 def _field(name: str, dtype: np.dtype[Any], shape: tuple[int, ...]) -> pa.Field:
-    if dtype.kind not in "fiubUS":
-        raise _refused(name, f"it holds {dtype}")
     kind = pa.string() if dtype.kind in "US" else pa.from_numpy_dtype(dtype)
     return pa.field(name, pa.list_(kind, shape[1]) if len(shape) == 2 else kind)
 
@@ -135,12 +155,12 @@ def _read(file: IO[bytes], size: int, name: str) -> bytes:
 
 def _npy_schema(path: str) -> pa.Schema:
     with open(path, "rb") as file:
-        return pa.schema(_fields(ONLY, _header(file, os.path.getsize(path), path)))
+        return pa.schema(_fields(ONLY, _sound(_header(file, os.path.getsize(path), path), path)))
 
 
 def _npy_batches(path: str, names: Sequence[str], size: int) -> Iterator[pa.RecordBatch]:
     with open(path, "rb") as file:
-        header = _header(file, os.path.getsize(path), path)
+        header = _sound(_header(file, os.path.getsize(path), path), path)
         for rows in _rows(file, header, size, path):
             columns = _arrays(ONLY, rows)
             yield pa.record_batch({name: columns[name] for name in names})
@@ -159,7 +179,7 @@ class _Member:
 
 
 def _members(path: str, stack: ExitStack) -> dict[str, _Member]:
-    """The arrays of an archive; all of one length."""
+    """The arrays of an archive."""
     try:
         archive = stack.enter_context(zipfile.ZipFile(path))
     except zipfile.BadZipFile as error:
@@ -171,10 +191,17 @@ def _members(path: str, stack: ExitStack) -> dict[str, _Member]:
             raise _refused(path, f"{info.filename!r} is no array, or stands twice")
         file = stack.enter_context(archive.open(info))
         members[name] = _Member(info, file, _header(file, info.file_size, f"{path} {name!r}"))
-    lengths = {name: member.header.shape[0] for name, member in members.items()}
-    if len(set(lengths.values())) > 1:
-        raise _refused(path, f"its arrays have different lengths: {lengths}")
     return members
+
+
+def _wanted(path: str, members: dict[str, _Member], names: Sequence[str]) -> dict[str, _Member]:
+    """The arrays that hold these columns; all of one length."""
+    found = {name: item for name, item in members.items() if {f.name for f in _fields(name, item.header)} & set(names)}
+    lengths = {name: _sound(item.header, f"{path} {name!r}").shape[0] for name, item in found.items()}
+    if len(set(lengths.values())) > 1:
+        rule = "arrays of an archive that are named as columns must have one length"
+        raise ArgumentError(rule, f"{path}: they have different lengths: {lengths}", "Name others, or save it anew.")
+    return found
 
 
 def _member_rows(path: str, name: str, member: _Member, size: int, stack: ExitStack) -> Iterator[npt.NDArray[Any]]:
@@ -209,8 +236,7 @@ def _npz_schema(path: str) -> pa.Schema:
 
 def _npz_batches(path: str, names: Sequence[str], size: int) -> Iterator[pa.RecordBatch]:
     with ExitStack() as stack:
-        members = _members(path, stack)
-        wanted = {name: item for name, item in members.items() if {f.name for f in _fields(name, item.header)} & set(names)}
+        wanted = _wanted(path, _members(path, stack), names)
         parts = [_member_rows(path, name, member, size, stack) for name, member in wanted.items()]
         for rows in zip(*parts, strict=True):
             columns = {k: v for name, part in zip(wanted, rows, strict=True) for k, v in _arrays(name, part).items()}

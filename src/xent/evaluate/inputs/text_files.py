@@ -36,6 +36,10 @@ def _csv(path: str, names: Sequence[str] | None = None) -> pa_csv.CSVStreamingRe
 
 def _header(path: str) -> list[str]:
     """Names of the columns, from the first line."""
+    with open(path, "rb") as file:
+        start = file.read(4)
+    if start.startswith((b"\xff\xfe", b"\xfe\xff")) or b"\0" in start:
+        raise pa.ArrowInvalid("it is written as UTF-16, and UTF-8 is needed: save it anew as UTF-8")
     return pa_csv.open_csv(path, pa_csv.ReadOptions(block_size=BLOCK_BYTES), _QUOTED).schema.names
 
 

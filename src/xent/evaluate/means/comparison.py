@@ -31,7 +31,7 @@ class Difference:
     """The share of replicates in which the first model is better; 0 or 1 where one loss is infinite, NaN where both are."""
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, repr=False)
 class Comparison:
     """Differences between two models, the first less the second."""
 
@@ -42,6 +42,17 @@ class Comparison:
     """What stays of each log loss after one temperature of its own, judged out of fold; None where none can be fitted."""
     brier: Difference | None
     accuracy: Difference | None
+
+    def __repr__(self) -> str:
+        """Which models, and the difference of their log losses; `print` says which is better."""
+        first, second = self.names
+        return f"<Comparison of {first!r} and {second!r}: log loss {self.log_loss_nats.difference.value:+.6g} nats>"
+
+    def _repr_html_(self) -> str:
+        """The numbers and the sentences, where a notebook shows them."""
+        from xent.evaluate.display.verdict import verdict_html
+
+        return verdict_html(self)
 
     def __str__(self) -> str:
         """A sentence for each measure: which model is better, by how much, or that these rows do not tell."""

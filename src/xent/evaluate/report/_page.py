@@ -16,7 +16,7 @@ from markupsafe import Markup
 from xent.evaluate.display.names import shown
 from xent.evaluate.display.numerals import amount, percent, plural
 from xent.evaluate.display.verdict import short_names, verdict
-from xent.evaluate.display.words import left_out, meaning
+from xent.evaluate.display.words import coded, left_out, meaning
 from xent.evaluate.means.comparison import Comparison
 from xent.evaluate.means.intervals import Estimate
 from xent.evaluate.report import _tables as tables
@@ -75,7 +75,7 @@ def html(
         "columns": _columns(len(headlines)),
         "of_classes": bool(result.classes),
         "weighted": result.weight != result.counted,
-        "meaning": list(map(tables.said, meaning(result))),
+        "meaning": [Markup(coded(tables.said(line))) for line in meaning(result)],
         "figures": pictures,
         "classes": tables.classes(result) if result.by_class else None,
         "chosen": labels(result.classes) if _selectable(pictures, result) else [],

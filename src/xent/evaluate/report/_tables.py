@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from xent.evaluate.display.names import shown
 from xent.evaluate.display.numerals import amount, bounds, estimated, number, percent, probability
 from xent.evaluate.display.verdict import measures, short_names
-from xent.evaluate.display.words import counted_in, worst_classes, worst_groups
+from xent.evaluate.display.words import counted_in, row_name, worst_classes, worst_groups
 from xent.evaluate.means.comparison import Comparison
 from xent.evaluate.means.intervals import Estimate
 from xent.evaluate.report._data import Part, Row
@@ -127,16 +127,15 @@ def surprising(result: Evaluation, sources: Sequence[str]) -> Table:
         + ([plain(row.confidence, ".4f")] if result.classes else [])
         for row in result.surprising
     ]
-    headings = ("row", "log loss", "true class", "predicted", "with p")
+    first = "id (row)" if any(row.id for row in result.surprising) else "row"
+    headings = (first, "log loss", "true class", "predicted", "with p")
     return Table(headings if result.classes else headings[:2], rows)
 
 
 def _place(id: str, row: int, source: int, sources: Sequence[str]) -> Cell:
-    """What a row is called: its id, or its number and where it stands."""
-    if id:
-        return name(id)
+    """What a row is called, and in which file it stands."""
     where = f" of {sources[source]}" if len(sources) > 1 and source < len(sources) else f" of file {source + 1}" if source else ""
-    return name(f"row\N{NO-BREAK SPACE}{row}{where}")
+    return Cell(row_name(id, row, source, shown(where)), name=True)
 
 
 def compared(comparison: Comparison) -> Table:

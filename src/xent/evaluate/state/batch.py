@@ -19,8 +19,12 @@ Indices = npt.NDArray[np.int64]
 
 LEAST_WEIGHT, MOST_WEIGHT = 1e-75, 1e75
 """The squares of others, times the square of a loss, could leave float64."""
-ROUNDED = 0.01
-"""Sums so near 1 look like rounding, not like logits."""
+ROUNDED, ROUNDED_CLASS, MOST_ROUNDED = 0.01, 0.005, 0.05
+"""Sums of numbers in [0, 1] so near 1 look like rounding: for few classes, for each of many, and at most."""
+STEPS = (0.001, 0.002, 0.005, 0.01, 0.02, 0.03, 0.05, 0.06)
+"""Tolerances to name."""
+SLACK = 1e-12
+"""What sums in another order may differ by."""
 LEAST_ALIKE = 20
 """With fewer rows chance may make distributions of logits."""
 MEND = "Mend or remove these rows."
@@ -160,10 +164,24 @@ def unfit_error(spec: Spec, batch: Batch, unfit: npt.NDArray[np.bool_], mend: st
         rule, found = "log-probabilities must be at most 0", f"{batch.place(row)} holds {values[0]:.6g}"
     else:
         rule, found = _sum_of(spec, batch, row, values)
-    remedy = mend if np.isnan(values).any() or spec.kind == "logits" else LOOKS[spec.kind]
-    if spec.kind == "probs" and values.min() >= 0.0 and abs(values.sum() - 1.0) <= ROUNDED:
-        remedy = "Were they rounded? Write more digits, or allow it: --sum-tolerance 0.001 (sum_tolerance=); nothing is rescaled."
+    remedy = mend if np.isnan(values).any() or spec.kind == "logits" else _looks(spec, values)
     return DistributionError(rule, f"{found} ({count} such rows)", remedy)
+
+
+def _looks(spec: Spec, values: Floats) -> str:
+    """What a row seems to hold instead of what is declared."""
+    if spec.kind != "probs" or values.min() < 0.0 or values.max() > 101.0:
+        return LOOKS[spec.kind]
+    total = float(values.sum())
+    off, allowed = abs(total - 1.0) + SLACK, min(max(ROUNDED, ROUNDED_CLASS * len(values)), MOST_ROUNDED)
+    if values.max() <= 1.0 + SLACK and off <= allowed + 2 * SLACK:
+        step = next(step for step in STEPS if off <= step)
+        return (
+            f"Were they rounded? Write more digits, or allow it: --sum-tolerance {step:g} (sum_tolerance=); nothing is rescaled."
+        )
+    if abs(total - 100.0) <= 1.0:
+        return "Are these percentages? Divide by 100."
+    return LOOKS[spec.kind]
 
 
 def _hole(spec: Spec, values: Floats) -> str:

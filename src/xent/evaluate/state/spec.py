@@ -114,7 +114,10 @@ class Spec:
         for k in self.top_k:
             if not least <= k <= most:
                 found = f"found {k!r} with {self.n_classes} classes"
-                raise ArgumentError(f"top_k must lie in [{least}, {most}]", found, "1 is always counted; C is always right.")
+                rule = f"top_k must lie in [{least}, {most}]"
+                if self.n_classes == 2:
+                    rule = "two classes have no top-k between 1 and all"
+                raise ArgumentError(rule, found, "1 is always counted; C is always right.")
         twice = _first_repeated(self.top_k)
         if twice is not None:
             raise ArgumentError("numbers in top_k must differ", f"{twice!r} stands twice", "Leave one out.")
