@@ -124,7 +124,7 @@ def test_names_are_as_short_as_tells_them_apart() -> None:
 
 
 def test_the_means_of_a_comparison_are_those_of_each_model_to_the_bit(rows: Rows) -> None:
-    for n in range(30, 200, 17):
+    for n in (30, 81, 183):
         first, second = rows.probs[:n], np.roll(rows.probs, 1, axis=1)[:n]
         found = xent.evaluate.compare(first, second, rows.target[:n], kind="probs")
         for probs, of in ((first, "first"), (second, "second")):
