@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import io
 import json
 import os
 import signal
@@ -31,6 +32,19 @@ TABLE = pa.table(
     | {"y": np.array(NAMES)[TARGET], "note": [f"n{n}" for n in range(N)], "heavy": RNG.exponential(size=N)}
 )
 DECLARED = ("--logits", "z_", "--target", "y")
+
+
+@pytest.fixture(scope="module")
+def run_xent():
+    """The command in this process, in a directory: most of what is asked here needs none of its own."""
+
+    def called(directory, *arguments):
+        out, err = io.StringIO(), io.StringIO()
+        with contextlib.chdir(directory), contextlib.redirect_stdout(out), contextlib.redirect_stderr(err):
+            code = run([*map(str, arguments)])
+        return subprocess.CompletedProcess(arguments, code, out.getvalue(), err.getvalue())
+
+    return called
 
 
 @pytest.fixture(scope="module")
