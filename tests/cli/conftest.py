@@ -1,5 +1,7 @@
 """The command as a user runs it: a process of its own in a directory of its own."""
 
+import contextlib
+import io
 import os
 import subprocess
 import sys
@@ -7,6 +9,8 @@ from functools import partial
 from pathlib import Path
 
 import pytest
+
+from xent.cli._main import run
 
 ROOT = Path(__file__).parents[2]
 # Any warning is an error but those that Python hides from users: what one library deprecates another may still call.
@@ -29,6 +33,19 @@ def run_xent(environment):
         return subprocess.run(command, cwd=directory, env=environment, capture_output=True, text=True, timeout=300, check=False)
 
     return run
+
+
+@pytest.fixture(scope="session")
+def run_inside():
+    """The same in this process, for what needs none of its own."""
+
+    def called(directory, *arguments):
+        out, err = io.StringIO(), io.StringIO()
+        with contextlib.chdir(directory), contextlib.redirect_stdout(out), contextlib.redirect_stderr(err):
+            code = run([*map(str, arguments)])
+        return subprocess.CompletedProcess(arguments, code, out.getvalue(), err.getvalue())
+
+    return called
 
 
 @pytest.fixture

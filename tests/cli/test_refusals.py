@@ -1,30 +1,21 @@
 """What `xent fit` refuses: one line on stderr (rule, value, remedy), exit code 2, and nothing left behind."""
 
 import re
-import subprocess
+from functools import partial
 
 import pyarrow as pa
 import pyarrow.parquet as pa_parquet
 import pytest
 
-from xent.cli._main import run
-
 GOOD = "a,b,kind\n" + "".join(f"{n},{n * n % 7},{'xy'[n % 2]}\n" for n in range(20))
 
 
 @pytest.fixture
-def xent_command(tmp_path, monkeypatch, capsys):
-    """The command in this process: what is refused is refused before a process of its own would matter."""
-    monkeypatch.chdir(tmp_path)
+def xent_command(tmp_path, monkeypatch, run_inside):
+    """What is refused is refused before a process of its own would matter."""
     for name in ("FORCE_COLOR", "NO_COLOR", "COLUMNS", "TERM"):
         monkeypatch.delenv(name, raising=False)
-
-    def command(*arguments):
-        code = run([*map(str, arguments)])
-        found = capsys.readouterr()
-        return subprocess.CompletedProcess(arguments, code, found.out, found.err)
-
-    return command
+    return partial(run_inside, tmp_path)
 
 
 def listing(directory):
