@@ -26,7 +26,7 @@ class Partials:
         self.manifest, self.folder = manifest, folder
         self.whole = manifest.zero()
         self.known: dict[int, bytes] = {}
-        """Of each unit that is counted, a hash of its state."""
+        """Of each unit that is counted, the seal of its state."""
         self.failed: dict[int, XentError] = {}
         if folder is not None:
             self._open(folder)
@@ -42,18 +42,18 @@ class Partials:
         Raises:
             ArgumentError: another state of the same unit is there already, or it cannot be written.
         """
-        known = self.known.get(number)
-        if known is not None and known != _hash(state):
+        known, seal = self.known.get(number), _seal(number, state)
+        if known is not None and known != seal:
             found = f"unit {number} ({self.manifest.units[number]}) came twice and differs"
             raise ArgumentError("a unit must give the same state each time", found, "Did the file change? Start again.")
         if known is None:
-            self._count(number, state)
+            self._count(number, state, seal)
             if self.folder is not None:
-                self._write(self.folder / self._name(number), state + _seal(number, state))
+                self._write(self.folder / self._name(number), state + seal)
 
-    def _count(self, number: int, state: bytes) -> None:
+    def _count(self, number: int, state: bytes, seal: bytes) -> None:
         self.whole.merge(Totals.from_bytes(state))
-        self.known[number] = _hash(state)
+        self.known[number] = seal
 
     def fail(self, number: int, error: XentError) -> None:
         """Note why a unit has no state."""
@@ -106,7 +106,7 @@ class Partials:
             state, seal = data[:-SEAL], data[-SEAL:]
             if seal != _seal(number, state):
                 raise ArgumentError("a state must be the one that was kept of its unit", "it is another", "")
-            self._count(number, state)
+            self._count(number, state, seal)
         except OSError as error:
             raise _unwritable(path, error) from error
         except ArgumentError as error:
@@ -121,12 +121,8 @@ class Partials:
 
 
 def _seal(number: int, state: bytes) -> bytes:
-    """What stands behind a state that is kept: it tells that the state is whole, and of which unit."""
+    """What tells states apart, and stands behind one that is kept: that it is whole, and of which unit."""
     return hashlib.blake2b(state, digest_size=SEAL, person=number.to_bytes(8, "little")).digest()
-
-
-def _hash(state: bytes) -> bytes:
-    return hashlib.blake2b(state, digest_size=16).digest()
 
 
 def _unwritable(folder: Path, error: Exception) -> ArgumentError:
