@@ -188,6 +188,29 @@ def test_rows_repeated_without_memory_give_the_bits_of_repeated_rows(backend: st
         assert_same(function(given, target, reduction="none", backend=backend), expected, function.__name__)
 
 
+def in_a_row(*arrays: Array) -> list[Array]:
+    """The arrays in one piece of memory, each beginning where the one before ends."""
+    whole = np.concatenate([array.ravel() for array in arrays])
+    ends = np.cumsum([array.size for array in arrays])[:-1]
+    return [part.reshape(array.shape) for part, array in zip(np.split(whole, ends), arrays, strict=True)]
+
+
+@pytest.mark.parametrize("dtype", ["bfloat16", "float32", "float64"])
+@every_backend
+@where_served
+def test_a_gradient_right_behind_its_inputs_changes_no_bit(backend: str, dtype: str) -> None:
+    options: dict[str, Any] = {"reduction": "sum", "backend": backend}
+    for classes in (*range(2, 70), 130):
+        x, y = (stored(np.random.default_rng(seed).uniform(0.0, 1.0, (1, classes)), dtype) for seed in (0, 1))
+        y = softmax_of(y, 1).astype(x.dtype)
+        for function in (xent.mse_loss_and_grad, xent.binary_cross_entropy_and_grad, xent.cross_entropy_and_grad):
+            expected = function(x.copy(), y.copy(), out=np.empty((9, *x.shape), x.dtype)[8], **options)
+            near, goal, out = in_a_row(x, y, np.empty_like(x))
+            assert_same(function(near, goal, out=out, **options), expected, f"{function.__name__}, {classes}")
+            goal, own = y.copy(), x.copy()
+            assert_same(function(own, goal, out=own, **options), expected, f"{function.__name__}, {classes}, in place")
+
+
 @every_backend
 @where_served
 def test_whole_numbers_of_two_bytes_are_no_bfloat16(backend: str) -> None:

@@ -103,9 +103,12 @@ def square_chunk(x, y, factor, g):
     """``Σ (x − y)²`` in float64, which does not overflow, and its derivative times factor in g."""
     full_width()
     total = 0.0
+    # A loop that stored too would sum in another order where g lies just behind x or y in memory.
     for j in range(x.shape[0]):
         d = float(widen(x[j])) - float(widen(y[j]))
         total += d * d
+    for j in range(x.shape[0]):
+        d = float(widen(x[j])) - float(widen(y[j]))
         g[j] = g.dtype.type((factor + factor) * d)
     return total
 
