@@ -44,7 +44,8 @@ HOUSE: dict[str, set[str]] = {
     "torch": DOOR | {"kernels.cpu.threads"},
     "jax": DOOR,
     "learn": {"_errors", "_saving", "_typing", "functional", "information"},
-    "evaluate": {"_errors", "_saving", "_typing", "functional", "information", "kernels.tally", "kernels.cpu.threads"},
+    # `xent.evaluate(...)` is a door of its own, to files and arrays.
+    "evaluate": {"_check", "_errors", "_saving", "_typing", "functional", "information", "kernels.tally", "kernels.cpu.threads"},
     "explain": {"_errors", "_typing", "functional", "information", "losses", "learn"},
     "cli": {"_errors", "learn", "evaluate", "explain", "xent"},
     "xent": {"_errors", "functional", "information", "learn", "evaluate", "kernels.select", "kernels.cpu.threads"},
@@ -83,7 +84,7 @@ LAZY_HOMES: dict[str, set[str]] = {
 TEMPLATES = {f"xent/evaluate/report/templates/{name}" for name in ("page.css", "page.html.j2", "page.js")}
 """What a wheel holds beside Python: the page, style and script of a report."""
 
-FRONT_DOORS = {"_calls", "functional", "torch", "jax"}
+FRONT_DOORS = {"_calls", "functional", "torch", "jax", "evaluate"}
 LONGEST_FILE, LONGEST_BODY, MEDIAN_BODY = 350, 30, 10
 MOST_PARAMETERS, MOST_KERNEL_PARAMETERS = 8, 20
 

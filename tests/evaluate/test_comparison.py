@@ -12,12 +12,13 @@ from tests.evaluate.conftest import Rows
 from xent.evaluate import Comparison, Difference, Estimate, Totals, evaluation
 from xent.evaluate._call import totals_of
 from xent.evaluate.display.verdict import measures, short_names, verdict
+from xent.evaluate.inputs.arrays import Parts
 from xent.evaluate.inputs.columns import Columns
 from xent.evaluate.state.spec import Choices
 
 
 def state(probs: np.ndarray, target: np.ndarray) -> Totals:
-    return totals_of(probs, target, Columns(None, "probs"), choices=Choices())
+    return totals_of(Parts(probs, target), Columns(None, "probs"), choices=Choices())
 
 
 @pytest.fixture(scope="module")
@@ -36,7 +37,9 @@ def test_what_stays_after_a_temperature_is_what_each_evaluation_says(pair: tuple
 
 
 def test_a_temperature_of_its_own_makes_two_sharpnesses_of_one_model_alike(rows: Rows) -> None:
-    one, other = (totals_of(x, rows.target, Columns(None, "logits"), choices=Choices()) for x in (rows.logits, rows.logits / 1.5))
+    one, other = (
+        totals_of(Parts(x, rows.target), Columns(None, "logits"), choices=Choices()) for x in (rows.logits, rows.logits / 1.5)
+    )
     found = Comparison.of(one, other)
     assert abs(found.log_loss_nats.difference.value) > 0.01
     assert found.log_loss_after_temperature_nats is not None

@@ -8,21 +8,10 @@ from dataclasses import replace
 from typing import Any
 
 from xent._errors import ArgumentError
+from xent.evaluate.inputs.arrays import Parts, array_batch, as_array, given_batches, peeked, spec_for
 from xent.evaluate.inputs.columns import Columns
 from xent.evaluate.inputs.files import units_of
-from xent.evaluate.inputs.sources import (
-    array_batch,
-    as_array,
-    file_makers,
-    frame_batches,
-    given_batches,
-    is_frame,
-    is_path,
-    layout_of,
-    paths_of,
-    peeked,
-    spec_for,
-)
+from xent.evaluate.inputs.sources import file_makers, frame_batches, is_frame, is_path, layout_of, paths_of
 from xent.evaluate.means.comparison import Comparison
 from xent.evaluate.result import Evaluation, evaluation
 from xent.evaluate.state import abreast
@@ -40,8 +29,8 @@ def evaluate(
     classes: Sequence[str] = (),
     weight: Any = None,
     size: Any = None,
-    id: str | None = None,
-    by: str | None = None,
+    id: Any = None,
+    by: Any = None,
     top_k: Sequence[int] = (),
     bins: int = 15,
     sum_tolerance: float | None = None,
@@ -54,7 +43,8 @@ def evaluate(
     Args:
         predictions: [N, C] in float16, float32 or float64, [N] scores of the second of two classes, or [N] log-probabilities
             of the targets; or a path, several, a pattern or a folder; a data frame that hands itself over as Arrow; or an
-            iterable of ``(predictions, target)``, of ``(predictions, target, weight)``, or of mappings of these and `size`.
+            iterable of ``(predictions, target)``, of ``(predictions, target, weight)``, or of mappings of these, `size`, `id`
+            and `by`.
         target: [N] class indices, -1 where a row does not count, or names of `classes`; the name of the column where predictions
             are a table.
         kind: "probs", "logits", "log-probs" or "target-log-probs"; only a file that says so itself needs none.
@@ -62,8 +52,8 @@ def evaluate(
         classes: names of the classes, in the order of the columns, where those bring none.
         weight: [N] or the name of a column: how much each row counts: 0, or in [1e-75, 1e75].
         size: [N] or the name of a column: how many bytes each row predicts, for bits per byte.
-        id: the name of a column: what rows are called, and drawn by in the bootstrap.
-        by: the name of a column whose values are judged apart as well.
+        id: [N] or the name of a column: what rows are called, and drawn by in the bootstrap.
+        by: [N] or the name of a column: groups of rows to judge apart as well.
         top_k: for which k > 1 a row is also right if its target is among the k greatest.
         bins: bins of equal width in reliability diagrams; must divide 3600.
         sum_tolerance: how far the probabilities of a row may sum from 1, for those that were rounded; None for what rounding in
@@ -157,52 +147,46 @@ def _judged(
     classes: Sequence[str] = (),
     weight: Any = None,
     size: Any = None,
-    id: str | None = None,
-    by: str | None = None,
+    id: Any = None,
+    by: Any = None,
     top_k: Sequence[int] = (),
     bins: int = 15,
     sum_tolerance: float | None = None,
     skip_unfit: bool = False,
 ) -> Totals:
     """The state of one model."""
-    words = Columns(None, kind, columns, tuple(classes), id=id, by=by)
     choices = Choices(tuple(top_k), bins, sum_tolerance)
-    return totals_of(predictions, target, words, weight=weight, size=size, choices=choices, skip_unfit=skip_unfit)
+    words = Columns(None, kind, columns, tuple(classes))
+    return totals_of(Parts(predictions, target, weight, size, id, by), words, choices=choices, skip_unfit=skip_unfit)
 
 
-def totals_of(
-    predictions: Any,
-    target: Any,
-    columns: Columns,
-    *,
-    weight: Any = None,
-    size: Any = None,
-    choices: Choices,
-    skip_unfit: bool = False,
-) -> Totals:
-    """The state after all rows."""
-    if is_frame(predictions) and target is not None and not isinstance(target, str):
+def totals_of(parts: Parts, columns: Columns, *, choices: Choices, skip_unfit: bool = False) -> Totals:
+    """The state after all rows; of a table, parts are names of columns."""
+    if is_frame(parts.predictions) and parts.target is not None and not isinstance(parts.target, str):
         # A frame of predictions alone, with its target beside it.
-        predictions = as_array(predictions)
-    if is_path(predictions) or is_frame(predictions):
-        named = {"target": target, "weight": weight, "size": size}
-        words = replace(columns, **{name: _word(value, name) for name, value in named.items()})
-        spec, batches = _table(predictions, words, choices)
+        parts = replace(parts, predictions=as_array(parts.predictions))
+    if is_path(parts.predictions) or is_frame(parts.predictions):
+        named = {
+            name: _word(value, name)
+            for name in ("target", "weight", "size", "id", "by")
+            if (value := getattr(parts, name)) is not None
+        }
+        spec, batches = _table(parts.predictions, replace(columns, **named), choices)
         return counted(spec, batches, skip_unfit=skip_unfit)
-    for name, value in (("columns", columns.predictions), ("id", columns.id), ("by", columns.by)):
-        if value is not None:
-            found = f"found {value!r} and {type(predictions).__name__}"
+    for name, value in (("columns", columns.predictions), ("id", parts.id), ("by", parts.by)):
+        if isinstance(value, str):
+            found = f"found {value!r} and {type(parts.predictions).__name__}"
             raise ArgumentError(f"{name}= names a column of a table", found, "Leave it out, or give a table.")
     if columns.kind is None:
         remedy = 'Say kind="probs", "logits", "log-probs" or "target-log-probs".'
         raise ArgumentError("what predictions are must be declared", "kind is None", remedy)
-    first, batches = peeked(_untabled(predictions, target, columns, weight, size))
+    first, batches = peeked(_untabled(columns.kind, parts, columns.classes))
     return counted(spec_for(columns.kind, columns.classes, first, choices), batches, skip_unfit=skip_unfit)
 
 
-def _word(value: Any, name: str) -> str | None:
+def _word(value: Any, name: str) -> str:
     """The name of a column."""
-    if value is None or isinstance(value, str):
+    if isinstance(value, str):
         return value
     found = f"found {type(value).__name__}"
     raise ArgumentError(f"with a table {name}= is the name of a column", found, "Name it, or give the predictions as an array.")
@@ -218,16 +202,19 @@ def _table(table: Any, columns: Columns, choices: Choices) -> tuple[Spec, Iterab
     return layout.spec, batches
 
 
-def _untabled(predictions: Any, target: Any, columns: Columns, weight: Any, size: Any) -> Iterator[Batch]:
+def _untabled(kind: Kind, parts: Parts, classes: Sequence[str]) -> Iterator[Batch]:
     """One array and its target, or batches one after the other."""
-    kind, alone = columns.kind, hasattr(predictions, "__array__")
-    assert kind is not None
-    if target is None and alone and kind != "target-log-probs":
-        remedy = "Give target=, or an iterable of (predictions, target)."
-        raise ArgumentError("predictions need their true classes", "target is None", remedy)
-    if target is None and not alone:
-        return given_batches(kind, predictions, columns.classes)
-    return iter([array_batch(kind, predictions, target, 0, weight=weight, size=size, classes=columns.classes)])
+    if parts.target is not None or hasattr(parts.predictions, "__array__"):
+        return iter([array_batch(kind, parts, classes=classes)])
+    if not isinstance(parts.predictions, Iterable):
+        found = f"found {type(parts.predictions).__name__}"
+        rule = "predictions must be an array, a path, a data frame or an iterable of batches"
+        raise ArgumentError(rule, found, "Give one of these.")
+    if parts.given:
+        found = f"found {', '.join(sorted(parts.given))} beside an iterable"
+        remedy = 'Give each batch as a mapping: {"predictions": ..., "target": ..., "weight": ...}.'
+        raise ArgumentError("batches bring what is known of their rows themselves", found, remedy)
+    return given_batches(kind, parts.predictions, classes)
 
 
 def counted(spec: Spec, batches: Iterable[Batch | abreast.Make], *, skip_unfit: bool = False) -> Totals:

@@ -7,6 +7,7 @@ import pytest
 import xent
 from xent.evaluate import Choices, Columns, Comparison, evaluation
 from xent.evaluate._call import totals_of
+from xent.evaluate.inputs.arrays import Parts
 
 HOSTILE = ("<img src=x onerror=alert(1)>", "</script><script>alert(1)</script>", "evil\u202egnp.exe", "a\"b'c&d$e$", "plain")
 CHOICES = Choices()
@@ -23,7 +24,7 @@ def logits(rows, classes, seed=0, sharp=1.6):
 
 def judged(rows, classes, **options):
     """The state after such rows."""
-    return totals_of(*logits(rows, classes, **options), Columns(None, "logits"), choices=CHOICES)
+    return totals_of(Parts(*logits(rows, classes, **options)), Columns(None, "logits"), choices=CHOICES)
 
 
 @pytest.fixture(scope="session")
@@ -40,14 +41,14 @@ def hostile():
     columns |= {"true": [HOSTILE[number] for number in target], "id": [f"<b>{row}</b>\u202e" for row in range(400)]}
     columns["<i>by</i>"] = [HOSTILE[row % 3] for row in range(400)]
     words = Columns("true", "logits", "p_", id="id", by="<i>by</i>")
-    return evaluation(totals_of(pa.table(columns), "true", words, choices=CHOICES))
+    return evaluation(totals_of(Parts(pa.table(columns)), words, choices=CHOICES))
 
 
 @pytest.fixture(scope="session")
 def compared():
     """One model, and its comparison with another."""
     values, target = logits(500, 3)
-    first, second = (totals_of(x, target, Columns(None, "logits"), choices=CHOICES) for x in (values, 0.3 * values))
+    first, second = (totals_of(Parts(x, target), Columns(None, "logits"), choices=CHOICES) for x in (values, 0.3 * values))
     return evaluation(first), Comparison.of(first, second, names=("runs/a.parquet", "runs/b<.parquet"))
 
 
@@ -58,7 +59,7 @@ def infinite():
     values[:4], values[7] = [0.0, 0.5, 0.5], np.nan
     target = np.zeros(120, np.int64)
     target[10:15] = -1
-    return evaluation(totals_of(values, target, Columns(None, "probs"), choices=CHOICES, skip_unfit=True))
+    return evaluation(totals_of(Parts(values, target), Columns(None, "probs"), choices=CHOICES, skip_unfit=True))
 
 
 @pytest.fixture(scope="session")
@@ -66,7 +67,7 @@ def words():
     """Log-probabilities of the true class alone."""
     nats = np.random.default_rng(0).gamma(1.2, 2.0, 300)
     sizes = np.full(300, 4.0)
-    return evaluation(totals_of(-nats, None, Columns(None, "target-log-probs"), size=sizes, choices=CHOICES))
+    return evaluation(totals_of(Parts(-nats, size=sizes), Columns(None, "target-log-probs"), choices=CHOICES))
 
 
 @pytest.fixture(scope="session")
@@ -75,7 +76,7 @@ def words_by_group():
     nats = np.random.default_rng(0).gamma(1.2, 2.0, 300) * np.tile([1.0, 3.0, 2.0], 100)
     held = pa.table({"lp": -nats, "n": np.full(300, 4.0), "kind": ["a", "b", "c"] * 100})
     columns = Columns(None, "target-log-probs", "lp", size="n", by="kind")
-    return evaluation(totals_of(held, None, columns, size="n", choices=CHOICES))
+    return evaluation(totals_of(Parts(held), columns, choices=CHOICES))
 
 
 @pytest.fixture(scope="session")

@@ -12,9 +12,8 @@ import pyarrow.compute as pc
 
 from xent._errors import ArgumentError, DTypeError, LabelError
 from xent.evaluate.inputs.columns import Layout
-from xent.evaluate.inputs.ids import inexact, keys, texts
+from xent.evaluate.inputs.ids import Place, first_null, id_keys, texts
 from xent.evaluate.state.batch import Batch
-from xent.evaluate.state.hashing import Keys
 
 Indices = npt.NDArray[np.int64]
 Floats = npt.NDArray[np.float64]
@@ -26,7 +25,7 @@ def batch_of(rows: pa.RecordBatch, layout: Layout, *, source: int = 0, first: in
     Raises:
         XentError: a cell that is missing or of no use; names column, row and value.
     """
-    place = _Place(name, first)
+    place = Place(name, first)
     rows = _plain(rows, name)
     target, placed = _target(rows, layout, place)
     return Batch(
@@ -35,7 +34,7 @@ def batch_of(rows: pa.RecordBatch, layout: Layout, *, source: int = 0, first: in
         source=source,
         first=first,
         name=name,
-        keys=None if layout.id is None else _keys(rows.column(layout.id), layout.id, place),
+        keys=None if layout.id is None else id_keys(rows.column(layout.id), layout.id, place),
         ids=None if layout.id is None else texts(rows.column(layout.id)),
         weight=_amounts(rows, layout.weight, place),
         size=_amounts(rows, layout.size, place),
@@ -72,19 +71,7 @@ def _check_text(column: pa.Array, name: str, source: str) -> None:
         raise ArgumentError("text must be UTF-8", found, "Write it anew, from texts.") from error
 
 
-class _Place:
-    """Where a cell stands, in words; of lists, which of the rows they are of, and how long each is."""
-
-    def __init__(self, name: str, first: int, rows: Indices | None = None, each: int = 1) -> None:
-        self.name, self.first, self.rows, self.each = name, first, rows, each
-
-    def of(self, cell: int) -> str:
-        """``row 12 of a.parquet``."""
-        row = cell // self.each
-        return f"row {self.first + (row if self.rows is None else int(self.rows[row]))} of {self.name}"
-
-
-def _predictions(rows: pa.RecordBatch, layout: Layout, place: _Place) -> npt.NDArray[Any]:
+def _predictions(rows: pa.RecordBatch, layout: Layout, place: Place) -> npt.NDArray[Any]:
     """[N, C] numbers, or [N] where they are the target's alone."""
     columns = [rows.column(name) for name in layout.predictions]
     if len(columns) > 1:
@@ -114,7 +101,7 @@ def _log_rest(log_probs: Floats) -> Floats:
     return np.where(near, np.log(-np.expm1(log_probs)), np.log1p(-np.exp(np.where(near, -1.0, log_probs))))
 
 
-def _lists(column: pa.Array, layout: Layout, place: _Place) -> npt.NDArray[Any]:
+def _lists(column: pa.Array, layout: Layout, place: Place) -> npt.NDArray[Any]:
     """A column of lists, all as long as there are classes; NaN where a row has none."""
     name, n = layout.predictions[0], layout.spec.n_classes
     valid = np.flatnonzero(column.is_valid().to_numpy(zero_copy_only=False))
@@ -125,7 +112,7 @@ def _lists(column: pa.Array, layout: Layout, place: _Place) -> npt.NDArray[Any]:
             at = int(np.argmax(lengths != n))
             found = f"{place.of(int(valid[at]))} has {lengths[at]} in {name!r}"
             raise ArgumentError(f"a row of predictions needs {n} numbers, one a class", found, "Repair or remove the row.")
-    numbers = _numbers(held.flatten(), name, _Place(place.name, place.first, valid, n)).reshape(-1, n)
+    numbers = _numbers(held.flatten(), name, Place(place.name, place.first, valid, n)).reshape(-1, n)
     if not column.null_count:
         return numbers
     spread = np.full((len(column), n), np.nan, numbers.dtype)
@@ -133,7 +120,7 @@ def _lists(column: pa.Array, layout: Layout, place: _Place) -> npt.NDArray[Any]:
     return spread
 
 
-def _numbers(column: pa.Array, name: str, place: _Place) -> npt.NDArray[Any]:
+def _numbers(column: pa.Array, name: str, place: Place) -> npt.NDArray[Any]:
     """A column of numbers, NaN where one is missing; integers as float64."""
     kind = column.type
     if pa.types.is_string(kind) or pa.types.is_null(kind):
@@ -151,7 +138,7 @@ ZERO = r"^[+-]?[0.]+([eE]|$)"
 """What is 0 as it is written, not only as float64 has it."""
 
 
-def _strict_numbers(column: pa.Array, name: str, place: _Place) -> Floats:
+def _strict_numbers(column: pa.Array, name: str, place: Place) -> Floats:
     """Text as float64, NaN where there is none; a cell that is no number, or beyond float64, is refused with its row."""
     written = pc.match_substring_regex(column, NUMBER).fill_null(True)
     if not pc.all(written).as_py():
@@ -165,7 +152,7 @@ def _strict_numbers(column: pa.Array, name: str, place: _Place) -> Floats:
     return values
 
 
-def _strange_number(column: pa.Array, name: str, place: _Place, bad: npt.NDArray[np.bool_], fault: str) -> ArgumentError:
+def _strange_number(column: pa.Array, name: str, place: Place, bad: npt.NDArray[np.bool_], fault: str) -> ArgumentError:
     row = int(np.argmax(bad))
     text = column[row].as_py()
     shown = repr(text if len(text) <= 40 else text[:40] + "...")
@@ -173,23 +160,18 @@ def _strange_number(column: pa.Array, name: str, place: _Place, bad: npt.NDArray
     return ArgumentError("numbers are written as 0.5, 5e-1, inf or nan", found, "Repair or remove the row.")
 
 
-def _amounts(rows: pa.RecordBatch, name: str | None, place: _Place) -> Floats | None:
+def _amounts(rows: pa.RecordBatch, name: str | None, place: Place) -> Floats | None:
     """Weights, or numbers of bytes; none may be missing."""
     if name is None:
         return None
     column = rows.column(name)
     if column.null_count:
-        found = f"{place.of(_first_null(column))} has none in {name!r} ({column.null_count} such cells)"
+        found = f"{place.of(first_null(column))} has none in {name!r} ({column.null_count} such cells)"
         raise ArgumentError("every row needs a number in this column", found, "Fill the cells or remove the rows.")
     return _numbers(column, name, place).astype(np.float64)
 
 
-def _first_null(column: pa.Array) -> int:
-    """Where the first cell without a value stands."""
-    return int(np.argmax(column.is_null().to_numpy(zero_copy_only=False)))
-
-
-def _target(rows: pa.RecordBatch, layout: Layout, place: _Place) -> tuple[Indices, int]:
+def _target(rows: pa.RecordBatch, layout: Layout, place: Place) -> tuple[Indices, int]:
     """Class indices, and how many labels were places; -1 where a row has no class, and 0 where there is one number a row."""
     if layout.spec.kind == "target-log-probs":
         return np.zeros(rows.num_rows, np.int64), 0
@@ -206,7 +188,7 @@ def _target(rows: pa.RecordBatch, layout: Layout, place: _Place) -> tuple[Indice
     return found.fill_null(-1).to_numpy(zero_copy_only=False).astype(np.int64), placed
 
 
-def _indices(column: pa.Array, layout: Layout, place: _Place) -> tuple[pa.Array, int]:
+def _indices(column: pa.Array, layout: Layout, place: Place) -> tuple[pa.Array, int]:
     """Class indices by name, or else by place, and how many are by place; none where a label is no class."""
     classes = layout.spec.classes
     known, placed = _known(column.type, layout, place)
@@ -241,7 +223,7 @@ def _numbered(classes: tuple[str, ...]) -> bool:
     return all(_number(text) is not None for text in classes)
 
 
-def _known(kind: pa.DataType, layout: Layout, place: _Place) -> tuple[pa.Array, bool]:
+def _known(kind: pa.DataType, layout: Layout, place: Place) -> tuple[pa.Array, bool]:
     """The classes as values of the target's type: by their names, or, where these are no integers, by their places."""
     classes = layout.spec.classes
     if pa.types.is_string(kind) or pa.types.is_null(kind):
@@ -258,7 +240,7 @@ def _known(kind: pa.DataType, layout: Layout, place: _Place) -> tuple[pa.Array, 
     raise DTypeError(rule, f"in {place.name} it holds {kind}", "Convert it, or name another column.")
 
 
-def _same_number(classes: tuple[str, ...], place: _Place) -> LabelError:
+def _same_number(classes: tuple[str, ...], place: Place) -> LabelError:
     """What is said of two classes called by the same number."""
     first: dict[float | None, str] = {}
     one, other = next((seen, text) for text in classes if (seen := first.setdefault(_number(text), text)) != text)
@@ -269,7 +251,7 @@ def _same_number(classes: tuple[str, ...], place: _Place) -> LabelError:
 ENDS_IN_NUMBER = re.compile(r"(.*?)(\d{1,9})", re.DOTALL)
 
 
-def _check_places(layout: Layout, place: _Place) -> None:
+def _check_places(layout: Layout, place: Place) -> None:
     """Refuse to take numbers for places of classes whose names are all alike but for other numbers at their ends."""
     ends = [match.groups() for text in layout.spec.classes if (match := ENDS_IN_NUMBER.fullmatch(text))]
     numbers = [int(number) for _, number in ends]
@@ -308,16 +290,3 @@ def _strange_label(value: Any, layout: Layout, place: str, count: int) -> LabelE
     if _number(str(value)) == len(classes) and all(_number(text) in (None, n) for n, text in enumerate(classes)):
         remedy = "Do labels count from 1?"
     return LabelError(f"true classes must be among the {len(classes)} of the columns ({shown})", found, remedy)
-
-
-def _keys(column: pa.Array, name: str, place: _Place) -> Keys:
-    """What decides how a row is drawn: its id."""
-    if column.null_count:
-        found = f"{place.of(_first_null(column))} has none in {name!r}"
-        raise ArgumentError("every row needs an id", found, "Fill it, or leave --id (id=) out.")
-    far = inexact(column)
-    if far.any():
-        row = int(np.argmax(far))
-        found = f"{place.of(row)} holds {column[row].as_py():.0f} in {name!r}, and float64 does not tell it from its neighbours"
-        raise ArgumentError("ids must be told apart", found, "Write ids as texts.")
-    return keys(column)

@@ -9,6 +9,7 @@ import numpy.typing as npt
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from xent._errors import ArgumentError
 from xent.evaluate.state.hashing import Keys, hashed_texts, mixed
 
 MISSING = "(none)"
@@ -18,6 +19,18 @@ WHOLE = r"^(0|-?[1-9]\d{0,18})$"
 MOST = np.uint64(2**63 - 1)
 EXACT = 2.0**53
 """Below this float64 tells whole numbers apart."""
+
+
+class Place:
+    """Where a cell stands, in words; of lists, which of the rows they are of, and how long each is."""
+
+    def __init__(self, name: str, first: int, rows: npt.NDArray[np.int64] | None = None, each: int = 1) -> None:
+        self.name, self.first, self.rows, self.each = name, first, rows, each
+
+    def of(self, cell: int) -> str:
+        """``row 12 of a.parquet``."""
+        row = cell // self.each
+        return f"row {self.first + (row if self.rows is None else int(self.rows[row]))} of {self.name}"
 
 
 def texts(column: pa.Array) -> list[str]:
@@ -40,6 +53,24 @@ def inexact(column: pa.Array) -> npt.NDArray[np.bool_]:
         return np.zeros(len(column), np.bool_)
     values = column.to_numpy(zero_copy_only=False).astype(np.float64)
     return np.isfinite(values) & (np.abs(values) >= EXACT)
+
+
+def id_keys(column: pa.Array, name: str, place: Place) -> Keys:
+    """What decides how a row is drawn: its id."""
+    if column.null_count:
+        found = f"{place.of(first_null(column))} has none in {name!r}"
+        raise ArgumentError("every row needs an id", found, "Fill it, or leave --id (id=) out.")
+    far = inexact(column)
+    if far.any():
+        row = int(np.argmax(far))
+        found = f"{place.of(row)} holds {column[row].as_py():.0f} in {name!r}, and float64 does not tell it from its neighbours"
+        raise ArgumentError("ids must be told apart", found, "Write ids as texts.")
+    return keys(column)
+
+
+def first_null(column: pa.Array) -> int:
+    """Where the first cell without a value stands."""
+    return int(np.argmax(column.is_null().to_numpy(zero_copy_only=False)))
 
 
 def keys(column: pa.Array) -> Keys:

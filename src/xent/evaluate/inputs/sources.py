@@ -1,24 +1,20 @@
-"""What Python callers hold, as batches: files, data frames, arrays, tensors, or batches one after the other."""
+"""Tables that Python callers hold, as batches: files and data frames."""
 
 from __future__ import annotations
 
 import os
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from dataclasses import asdict
 from functools import partial
-from itertools import chain
 from typing import Any
 
-import numpy as np
-import numpy.typing as npt
 import pyarrow as pa
 
-from xent._errors import ArgumentError, LabelError
-from xent.evaluate.inputs.arrow import batch_of, both_classes
+from xent._errors import ArgumentError
+from xent.evaluate.inputs.arrow import batch_of
 from xent.evaluate.inputs.columns import Columns, Layout, laid_out
 from xent.evaluate.inputs.files import Unit, batches_of, found_files, schema_of
 from xent.evaluate.state.batch import Batch
-from xent.evaluate.state.spec import Choices, Kind, Spec
+from xent.evaluate.state.spec import Choices
 
 ROWS = 1 << 18
 
@@ -92,79 +88,3 @@ def _numbered(batches: Iterable[pa.RecordBatch], layout: Layout, source: int) ->
             part = rows.slice(start, ROWS)
             yield batch_of(part.select(layout.names), layout, source=source, first=first)
             first += part.num_rows
-
-
-def array_batch(
-    kind: Kind, values: Any, target: Any, first: int, weight: Any = None, size: Any = None, classes: Sequence[str] = ()
-) -> Batch:
-    """Rows from arrays or tensors; one score a row becomes two classes."""
-    numbers = as_array(values)
-    if numbers.dtype.kind in "iub":
-        numbers = numbers.astype(np.float64)
-    if numbers.ndim == 1 and kind != "target-log-probs":
-        numbers = both_classes(numbers, kind)
-    known = np.zeros(len(numbers), np.int64) if target is None else _indices(as_array(target), classes)
-    heavy, long = (None if value is None else as_array(value).astype(np.float64) for value in (weight, size))
-    return Batch(numbers, known, first=first, name="the arrays", weight=heavy, size=long)
-
-
-def as_array(value: Any) -> npt.NDArray[Any]:
-    """An array; a tensor is taken from its graph and device."""
-    if hasattr(value, "detach"):
-        value = value.detach().cpu()
-        value = value.float() if "bfloat16" in str(value.dtype) else value
-    return np.asarray(value)
-
-
-def _indices(target: npt.NDArray[Any], classes: Sequence[str]) -> npt.NDArray[np.int64]:
-    """Class indices, -1 where there is none: from whole numbers, from floats without fractions, or from names of classes."""
-    if classes and target.dtype.kind in "OUS" and target.ndim == 1:
-        place = {name: number for number, name in enumerate(classes)}
-        return np.array([-1 if _missing(name) else place.get(str(name), len(classes)) for name in target.tolist()], np.int64)
-    if target.ndim == 1 and target.dtype.kind == "f":
-        beyond = ~(np.isnan(target) | (np.abs(target) < 2.0**53))
-        if beyond.any():
-            row = int(np.argmax(beyond))
-            found = f"row {row} of the arrays holds {target[row]} ({int(beyond.sum())} such rows)"
-            raise LabelError("labels must be classes, or NaN where there is none", found, "Mend or remove these rows.")
-        if not (target % 1.0 > 0.0).any():
-            target = np.where(np.isnan(target), -1.0, target).astype(np.int64)
-    if target.dtype.kind not in "iub" or target.ndim != 1:
-        found = f"found {target.dtype} shaped {target.shape}"
-        remedy = "Names need classes=, in the order of the columns."
-        raise ArgumentError("with arrays the target must be whole numbers or names of classes, one a row", found, remedy)
-    if target.dtype == np.uint64:
-        target = np.minimum(target, np.uint64(2**62))
-    return target.astype(np.int64)
-
-
-def _missing(label: Any) -> bool:
-    """Whether a label says that there is none."""
-    return label is None or label != label
-
-
-def given_batches(kind: Kind, batches: Iterable[Any], classes: Sequence[str] = ()) -> Iterator[Batch]:
-    """Batches as pairs of predictions and target, or as mappings with `weight` and `size` besides."""
-    first = 0
-    for item in batches:
-        parts = dict(item) if hasattr(item, "keys") else dict(zip(("predictions", "target", "weight"), item, strict=False))
-        values, target = parts.pop("predictions"), parts.pop("target", None)
-        batch = array_batch(kind, values, target, first, classes=classes, **parts)
-        first += len(batch.target)
-        yield batch
-
-
-def spec_for(kind: Kind, classes: Sequence[str], first: Batch, choices: Choices) -> Spec:
-    """What arrays like the first batch hold; classes without names are called by their numbers."""
-    alone = kind == "target-log-probs"
-    n = 0 if alone else first.values.shape[1]
-    names = tuple(classes) or tuple(str(number) for number in range(n))
-    return Spec(kind, names, weighted=first.weight is not None, sized=first.size is not None, **asdict(choices))
-
-
-def peeked(batches: Iterator[Batch]) -> tuple[Batch, Iterator[Batch]]:
-    """The first batch, and all of them."""
-    first = next(batches, None)
-    if first is None:
-        raise ArgumentError("there must be rows to judge", "there is no batch", "Give at least one.")
-    return first, chain([first], batches)
