@@ -52,3 +52,9 @@ def run_inside():
 def xent_command(tmp_path, run_xent):
     """Run ``xent`` in the test's directory."""
     return partial(run_xent, tmp_path)
+
+
+@pytest.fixture
+def xent_inside(tmp_path, run_inside):
+    """Run ``xent`` in the test's directory and this process."""
+    return partial(run_inside, tmp_path)

@@ -120,9 +120,9 @@ def test_the_picture_is_svg_with_labelled_axes_and_the_baseline(wine):
         assert f"<!-- {words} -->" in text
 
 
-def test_the_same_command_leaves_the_same_files_but_for_times(wine, run_xent):
+def test_the_same_command_leaves_the_same_files_but_for_times(wine, run_inside):
     directory = wine[0]
-    assert run_xent(directory, *WINE, "--out", "again", "--test-fraction", "0.5", "--seed", "3").returncode == 0
+    assert run_inside(directory, *WINE, "--out", "again", "--test-fraction", "0.5", "--seed", "3").returncode == 0
     one, two = directory / "deep" / "er", directory / "again"
     for name in ("model.json", "predictions.parquet", "loss.svg", "report.html"):
         assert (one / name).read_bytes() == (two / name).read_bytes()
@@ -130,9 +130,9 @@ def test_the_same_command_leaves_the_same_files_but_for_times(wine, run_xent):
     assert [row | times for row in history_of(one / "history.csv")] == [row | times for row in history_of(two / "history.csv")]
 
 
-def test_both_losses_from_one_start(tmp_path, xent_command):
+def test_both_losses_from_one_start(tmp_path, xent_inside):
     write_wine(tmp_path / "wine.csv")
-    done = xent_command(*WINE, "--loss", "both", "--max-iter", "300")
+    done = xent_inside(*WINE, "--loss", "both", "--max-iter", "300")
     assert done.returncode == 0
     steps = history_of(tmp_path / "out" / "history.csv")
     learns, stalls = ([row for row in steps if row["trained_with"] == loss] for loss in ("cross-entropy", "squared-error"))
@@ -147,13 +147,13 @@ def test_both_losses_from_one_start(tmp_path, xent_command):
     assert SoftmaxRegression.load(tmp_path / "out" / "model.json").loss == "cross-entropy"
 
 
-def test_gradient_descent_states_its_step_and_older_outputs_are_replaced(tmp_path, xent_command):
+def test_gradient_descent_states_its_step_and_older_outputs_are_replaced(tmp_path, xent_inside):
     write_wine(tmp_path / "wine.csv")
     (tmp_path / "out").mkdir()
     (tmp_path / "out" / "model.json").write_text("old")
     (tmp_path / "out" / "notes.txt").write_text("mine")
     arguments = ("--solver", "gd", "--learning-rate", "0.25", "--max-iter", "20", "--loss", "squared-error", "--l2", "0")
-    done = xent_command(*WINE, *arguments)
+    done = xent_inside(*WINE, *arguments)
     assert done.returncode == 0
     assert "squared-error: 20 iterations of gradient descent of step 0.25, gradient norm" in done.stdout
     assert "not converged (raise --max-iter)" in done.stdout

@@ -36,8 +36,8 @@ def test_out_writes_one_file_and_says_where(tmp_path, xent_command, table):
     assert [path.name for path in (tmp_path / "deep" / "er").iterdir()] == ["report.html"]
 
 
-def test_json_on_stdout_stays_json(tmp_path, xent_command, table):
-    done = xent_command(*COMMAND, "--json", "--against", "p.csv", "--out", "report.html")
+def test_json_on_stdout_stays_json(tmp_path, xent_inside, table):
+    done = xent_inside(*COMMAND, "--json", "--against", "p.csv", "--out", "report.html")
     assert json.loads(done.stdout)["rows"] == 30
     assert done.stderr == "Wrote report.html\n"
     text = (tmp_path / "report.html").read_text(encoding="utf-8")
@@ -53,17 +53,17 @@ def test_json_on_stdout_stays_json(tmp_path, xent_command, table):
         ("p.csv/report.html", "the output directory must be writable; p.csv gives: Not a directory. Name another with --out."),
     ],
 )
-def test_what_cannot_be_written_is_refused_first(tmp_path, xent_command, table, out, said):
-    done = xent_command(*COMMAND, "--out", out)
+def test_what_cannot_be_written_is_refused_first(tmp_path, xent_inside, table, out, said):
+    done = xent_inside(*COMMAND, "--out", out)
     assert (done.returncode, done.stdout, done.stderr) == (2, "", f"xent: {said}\n")
     assert table.read_text(encoding="utf-8") == ROWS
     assert list(tmp_path.iterdir()) == [table]
 
 
-def test_a_refused_table_leaves_the_report_of_before(tmp_path, xent_command, table):
+def test_a_refused_table_leaves_the_report_of_before(tmp_path, xent_inside, table):
     (tmp_path / "report.html").write_text("before", encoding="utf-8")
     table.write_text(ROWS + "0.9,0.9,a\n", encoding="utf-8")
-    assert xent_command(*COMMAND, "--out", "report.html").returncode == 2
+    assert xent_inside(*COMMAND, "--out", "report.html").returncode == 2
     assert (tmp_path / "report.html").read_text(encoding="utf-8") == "before"
     assert sorted(path.name for path in tmp_path.iterdir()) == ["p.csv", "report.html"]
 
@@ -114,9 +114,9 @@ def test_fit_without_the_extra_leaves_all_but_the_report(tmp_path, without):
     assert names == ["history.csv", "loss.svg", "model.json", "predictions.parquet"]
 
 
-def test_the_report_of_fit_is_of_its_predictions(tmp_path, xent_command):
-    assert xent_command("fit", "--max-iter", "30").returncode == 0
-    done = xent_command("evaluate", "out/predictions.parquet", "--json")
+def test_the_report_of_fit_is_of_its_predictions(tmp_path, xent_inside):
+    assert xent_inside("fit", "--max-iter", "30").returncode == 0
+    done = xent_inside("evaluate", "out/predictions.parquet", "--json")
     nats = json.loads(done.stdout)["log_loss_nats"]["value"]
     text = (tmp_path / "out" / "report.html").read_text(encoding="utf-8")
     assert f'<dd class="value">{nats:.4f}</dd>' in text

@@ -14,7 +14,7 @@ import pyarrow as pa
 from xent._check import arrays as rules
 from xent._errors import ArgumentError, DTypeError, LabelError, ShapeError
 from xent.evaluate.inputs.arrow import both_classes
-from xent.evaluate.inputs.ids import Place, id_keys, texts
+from xent.evaluate.inputs.ids import Place, Texts, groups, id_keys
 from xent.evaluate.state.batch import Batch
 from xent.evaluate.state.spec import Choices, Kind, Spec
 
@@ -59,10 +59,10 @@ def array_batch(kind: Kind, parts: Parts, first: int = 0, classes: Sequence[str]
         first=first,
         name=NAME,
         keys=None if called is None else id_keys(called, "id", Place(NAME, first)),
-        ids=None if called is None else texts(called),
+        ids=None if called is None else Texts(called),
         weight=_amounts(parts.weight, "weight", n),
         size=_amounts(parts.size, "size", n),
-        group=None if group is None else texts(group),
+        group=None if group is None else groups(group),
     )
 
 

@@ -12,7 +12,7 @@ import pyarrow.compute as pc
 
 from xent._errors import ArgumentError, DTypeError, LabelError
 from xent.evaluate.inputs.columns import Layout
-from xent.evaluate.inputs.ids import Place, first_null, id_keys, texts
+from xent.evaluate.inputs.ids import Place, Texts, first_null, groups, id_keys
 from xent.evaluate.state.batch import Batch
 
 Indices = npt.NDArray[np.int64]
@@ -35,10 +35,10 @@ def batch_of(rows: pa.RecordBatch, layout: Layout, *, source: int = 0, first: in
         first=first,
         name=name,
         keys=None if layout.id is None else id_keys(rows.column(layout.id), layout.id, place),
-        ids=None if layout.id is None else texts(rows.column(layout.id)),
+        ids=None if layout.id is None else Texts(rows.column(layout.id)),
         weight=_amounts(rows, layout.weight, place),
         size=_amounts(rows, layout.size, place),
-        group=None if layout.by is None else texts(rows.column(layout.by)),
+        group=None if layout.by is None else groups(rows.column(layout.by)),
         placed=placed,
     )
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
@@ -10,6 +11,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from xent._errors import ArgumentError
+from xent.evaluate.state.groups import Groups
 from xent.evaluate.state.hashing import Keys, hashed_texts, mixed
 
 MISSING = "(none)"
@@ -31,6 +33,32 @@ class Place:
         """``row 12 of a.parquet``."""
         row = cell // self.each
         return f"row {self.first + (row if self.rows is None else int(self.rows[row]))} of {self.name}"
+
+
+class Texts(Sequence[str]):
+    """Values of a column as text, made where they are asked for."""
+
+    def __init__(self, column: pa.Array) -> None:
+        """Of this column."""
+        self.column = column
+
+    def __len__(self) -> int:
+        """How many there are."""
+        return len(self.column)
+
+    def __getitem__(self, row: Any) -> Any:
+        """One, or those of a slice."""
+        return texts(self.column[row]) if isinstance(row, slice) else texts(self.column.slice(row, 1))[0]
+
+
+def groups(column: pa.Array) -> Groups:
+    """Rows of one value together; those without one are a group as well."""
+    try:
+        coded = column.dictionary_encode(null_encoding="encode")
+    except pa.ArrowNotImplementedError:
+        # Half precision and lists have no dictionaries.
+        return Groups.of(texts(column))
+    return Groups.coded(texts(coded.dictionary), coded.indices.to_numpy(zero_copy_only=False))
 
 
 def texts(column: pa.Array) -> list[str]:

@@ -10,6 +10,7 @@ import numpy as np
 import numpy.typing as npt
 
 from xent._errors import ArgumentError, DistributionError, DTypeError, LabelError, ShapeError
+from xent.evaluate.state.groups import Groups
 from xent.evaluate.state.hashing import Keys, row_keys
 from xent.evaluate.state.judge import SUM_TOLERANCE, sum_tolerance
 from xent.evaluate.state.spec import Spec
@@ -63,7 +64,7 @@ class Batch:
     ids: Sequence[str] | None = None
     weight: Floats | None = None
     size: Floats | None = None
-    group: list[str] | None = None
+    group: Sequence[str] | Groups | None = None
     placed: int = 0
 
     def row_keys(self) -> Keys:
@@ -92,7 +93,7 @@ def check(spec: Spec, batch: Batch) -> None:
         ("numbers of bytes", spec.sized, batch.size),
         ("groups", spec.by is not None, batch.group),
     ]:
-        shape = None if found is None else np.shape(found)
+        shape = None if found is None else found.shape if isinstance(found, np.ndarray) else (len(found),)
         if wanted != (found is not None) or (shape is not None and shape != (n,)):
             rule = f"a batch brings {name}, one a row, if the spec says so, and else none"
             given = "none" if shape is None else f"{shape} for {n} rows"

@@ -11,6 +11,7 @@ import numpy.typing as npt
 from xent.evaluate.state.batch import Batch
 from xent.evaluate.state.confusion import Confusion
 from xent.evaluate.state.exact import ExactSums
+from xent.evaluate.state.groups import Groups
 from xent.evaluate.state.hashing import buckets
 from xent.evaluate.state.judge import Judged
 from xent.evaluate.state.kept import MOST_WORST, Rows, sampled, worst
@@ -44,7 +45,10 @@ class Counting:
         self.nats: Floats = np.where(self.infinite, 0.0, nats) if self.n_infinite else nats
         self.squares: Floats = self.nats * self.nats
         self.bucket = buckets(self.keys)
-        self.groups, self.group = _grouped(batch, counted)
+        groups = batch.group if batch.group is None or isinstance(batch.group, Groups) else Groups.of(batch.group)
+        groups = None if groups is None else groups.taken(counted)
+        self.groups: tuple[str, ...] = () if groups is None else groups.names
+        self.group: Indices | None = None if groups is None else groups.place
         self._sizes = {name: n or len(self.groups) for name, n in sizes(spec).items()}
 
     def sums(self) -> dict[str, ExactSums]:
@@ -208,13 +212,3 @@ LOGARITHMS: dict[str, Callable[[npt.NDArray[Any]], npt.NDArray[Any]]] = {
     "log-probs": lambda values: values,
     "probs": lambda values: np.log(values, dtype=np.float64),
 }
-
-
-def _grouped(batch: Batch, counted: Indices) -> tuple[tuple[str, ...], Indices | None]:
-    """The groups of the counted rows, sorted, and the place of each row's among them."""
-    if batch.group is None:
-        return (), None
-    found: list[str] = [batch.group[row] for row in counted.tolist()]
-    names = tuple(sorted(set(found)))
-    place = {name: number for number, name in enumerate(names)}
-    return names, np.array([place[name] for name in found], np.int64)
