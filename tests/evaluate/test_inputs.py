@@ -1,6 +1,7 @@
 """What stands in files and tables, to the last cell: gaps, numbers, names, ids and labels."""
 
 import json
+import re
 from pathlib import Path
 
 import numpy as np
@@ -10,6 +11,7 @@ import pytest
 import xent
 from xent.evaluate import Columns, Comparison, count_table
 from xent.evaluate.inputs.ids import keys
+from xent.evaluate.state.hashing import BUCKETS, buckets
 
 HEADER = "p_a,p_b,y,w\n"
 GAP = "p_a,p_b,y,w\n0.5,0.5,a,1\n,0.5,a,1\n0.9,0.1,b,1\n"
@@ -111,6 +113,58 @@ def test_every_number_has_a_key_of_its_own() -> None:
     unsigned = [2**64 - 1, 2**63, 2**63 - 1, 0, 1]
     assert keys(pa.array(unsigned, pa.uint64())).tolist() == keys(pa.array([str(n) for n in unsigned])).tolist()
     assert keys(pa.array(["x", "12"])).tolist() == [keys(pa.array(["x"]))[0], keys(pa.array([12]))[0]]
+
+
+def mixed(value: int) -> int:
+    """SplitMix64, in whole numbers of Python."""
+    z = (value + 0x9E3779B97F4A7C15) % 2**64
+    z = (z ^ (z >> 30)) * 0xBF58476D1CE4E5B9 % 2**64
+    z = (z ^ (z >> 27)) * 0x94D049BB133111EB % 2**64
+    return z ^ (z >> 31)
+
+
+def key_of(text: str) -> int:
+    """The key of a text, as it is defined."""
+    if re.fullmatch(r"0|-?[1-9][0-9]*", text) and -(2**63) <= int(text) < 2**63:
+        return mixed(int(text) % 2**64)
+    data = text.encode()
+    key = mixed(len(data))
+    for start in range(0, len(data), 8):
+        key = mixed(key ^ int.from_bytes(data[start : start + 8], "little"))
+    return key
+
+
+def test_keys_of_texts_are_what_they_are_defined_as() -> None:
+    words = [
+        "",
+        "a",
+        "12345678",
+        "123456789",
+        "abcdefgh",
+        "abcdefghi",
+        "é\u202e𝛼",
+        "-",
+        "--1",
+        "- 1",
+        "1-",
+        "+1",
+        "1.0",
+        "x" * 100,
+    ]
+    words += ["9" * 19, "9" * 20, str(2**63), str(-(2**63)), "-" + "9" * 19, "0", "00", "-0", "1/", "1:", "/1", ":1"]
+    column = pa.array(["before", *words, "after"])
+    assert keys(column.slice(1, len(words))).tolist() == [key_of(word) for word in words]
+    assert keys(pa.array(["", ""])).tolist() == [mixed(0)] * 2
+    assert keys(pa.array([], pa.string())).tolist() == []
+
+
+def test_ids_that_are_much_alike_fall_evenly_and_never_together() -> None:
+    n = 200_000
+    for form in ("{}-row", "row-{:08}", "{0}{0}", "a{}" + "z" * 20):
+        found = keys(pa.array([form.format(number) for number in range(n)]))
+        assert len(np.unique(found)) == n
+        counts = np.bincount(buckets(found), minlength=BUCKETS)
+        assert np.square(counts - n / BUCKETS).sum() / (n / BUCKETS) == pytest.approx(BUCKETS, abs=5 * (2 * BUCKETS) ** 0.5)
 
 
 def test_ids_that_float64_cannot_tell_apart_are_refused(tmp_path: Path) -> None:

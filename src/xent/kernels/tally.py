@@ -63,6 +63,21 @@ def mixed(values: Keys, salt: int = 0) -> Keys:
     return out
 
 
+def text_keys(data: npt.NDArray[np.uint8], ends: npt.NDArray[np.int32]) -> Keys:
+    """[N] keys of texts in UTF-8, one after the other, the i-th from ends[i] to ends[i + 1].
+
+    A whole number within int64 has the key of that number, ``mixed(n)``; any other text a hash of its bytes.
+    """
+    from xent.kernels.cpu import places
+
+    out = np.empty(len(ends) - 1, np.uint64)
+    for array in (data, ends):
+        # Of one type for the compiler, whoever owns them.
+        array.flags.writeable = False
+    places.text_keys(data, ends, out)
+    return out
+
+
 def fingerprint(keys: Keys, target: Integers, marks: Keys) -> int:
     """The sum, modulo 2^64, of the mixed pairs of key and mark of target."""
     from xent.kernels.cpu import places

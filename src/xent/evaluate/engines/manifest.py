@@ -17,7 +17,7 @@ from xent.evaluate.inputs.sources import file_makers
 from xent.evaluate.state import abreast
 from xent.evaluate.totals import Totals
 
-VERSION = 2
+VERSION = 3
 
 
 @dataclass(frozen=True, slots=True)

@@ -8,16 +8,14 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
-import pyarrow.compute as pc
 
 from xent._errors import ArgumentError
 from xent.evaluate.state.groups import Groups
-from xent.evaluate.state.hashing import Keys, hashed_texts, mixed
+from xent.evaluate.state.hashing import Keys, mixed
+from xent.kernels.tally import text_keys
 
 MISSING = "(none)"
 """What a cell without a value is called; an empty text is another."""
-WHOLE = r"^(0|-?[1-9]\d{0,18})$"
-"""How whole numbers of at most 19 digits are written, each in one way."""
 MOST = np.uint64(2**63 - 1)
 EXACT = 2.0**53
 """Below this float64 tells whole numbers apart."""
@@ -106,21 +104,9 @@ def keys(column: pa.Array) -> Keys:
     if pa.types.is_integer(column.type):
         return _of_numbers(column.to_numpy(zero_copy_only=False))
     words = column if pa.types.is_string(column.type) else pa.array(texts(column), pa.string())
-    plain = pc.match_substring_regex(words, WHOLE).to_numpy(zero_copy_only=False)
-    found = np.empty(len(words), np.uint64)
-    found[plain] = _of_digits(words.filter(pa.array(plain))) if plain.any() else 0
-    found[~plain] = hashed_texts(words.filter(pa.array(~plain)).to_pylist())
-    return found
-
-
-def _of_digits(words: pa.Array) -> Keys:
-    """Keys of whole numbers in text: those of the numbers, where int64 holds them."""
-    below = pc.starts_with(words, "-").to_numpy(zero_copy_only=False)
-    size = pc.cast(pc.utf8_ltrim(words, "-"), pa.uint64()).to_numpy()
-    found = mixed(np.where(below, np.uint64(0) - size, size))
-    beyond = size > MOST + below.astype(np.uint64)
-    found[beyond] = hashed_texts(words.filter(pa.array(beyond)).to_pylist())
-    return found
+    _, offsets, data = words.buffers()
+    ends = np.frombuffer(offsets, np.int32)[words.offset : words.offset + len(words) + 1]
+    return text_keys(np.frombuffer(data or b"", np.uint8), ends)
 
 
 def _of_numbers(values: npt.NDArray[Any]) -> Keys:
@@ -128,5 +114,5 @@ def _of_numbers(values: npt.NDArray[Any]) -> Keys:
     found = mixed(values.astype(np.int64).view(np.uint64))
     if values.dtype == np.uint64:
         beyond = values > MOST
-        found[beyond] = hashed_texts([str(value) for value in values[beyond].tolist()])
+        found[beyond] = keys(pa.array([str(value) for value in values[beyond].tolist()], pa.string()))
     return found

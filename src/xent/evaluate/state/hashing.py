@@ -2,9 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from hashlib import blake2b
-
 import numpy as np
 import numpy.typing as npt
 
@@ -47,9 +44,3 @@ def poisson_counts(replicates: int, seed: int) -> npt.NDArray[np.float64]:
     probabilities = np.exp(-1.0) / np.cumprod([1.0, *range(1, 20)])
     counts = np.searchsorted(np.cumsum(probabilities), uniform, side="right")
     return counts.astype(np.float64).reshape(replicates, BUCKETS)
-
-
-def hashed_texts(texts: Sequence[str]) -> Keys:
-    """A key for each text."""
-    digests = b"".join(blake2b(text.encode(), digest_size=8).digest() for text in texts)
-    return np.frombuffer(digests, "<u8").astype(np.uint64)

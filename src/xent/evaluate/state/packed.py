@@ -25,7 +25,7 @@ from xent.evaluate.state.spec import Spec
 if TYPE_CHECKING:
     from xent.evaluate.totals import Totals
 
-MAGIC, VERSION, DIGEST = b"xent-totals\n", 2, 16
+MAGIC, VERSION, DIGEST = b"xent-totals\n", 3, 16
 HEAD = struct.Struct("<HQ")
 RULE = "a state must be what Totals.to_bytes wrote"
 REMEDY = "Evaluate those rows again."

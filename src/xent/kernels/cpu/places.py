@@ -8,6 +8,8 @@ from xent.kernels.cpu.simd import INTO, bits_of
 
 FIRST_SHIFT, SECOND_SHIFT, LAST_SHIFT = np.uint64(30), np.uint64(27), np.uint64(31)
 STEP, FIRST_FACTOR, SECOND_FACTOR = np.uint64(0x9E3779B97F4A7C15), np.uint64(0xBF58476D1CE4E5B9), np.uint64(0x94D049BB133111EB)
+MINUS, ZERO, NINE = np.uint8(ord("-")), np.uint8(ord("0")), np.uint8(ord("9"))
+MOST = np.uint64(2**63 - 1)
 ROOT = 1.4142135623730951
 """The float64 next above √2."""
 
@@ -26,6 +28,43 @@ def mix(values, salt, out):
     """SplitMix64 of each number and a salt."""
     for i in range(values.shape[0]):
         out[i] = mixed(values[i] ^ salt)
+
+
+@njit(**INTO)
+def whole(data, start, stop):
+    """Whether a text is how an int64 is written, and its bits: no sign but a minus, no zeros before, and no ``-0``."""
+    below = np.int64(stop > start and data[start] == MINUS)
+    first = start + below
+    if not 1 <= stop - first <= 19:
+        return False, np.uint64(0)
+    if data[first] == ZERO:
+        return stop - start == 1, np.uint64(0)
+    size = np.uint64(0)
+    for at in range(first, stop):
+        if not ZERO <= data[at] <= NINE:
+            return False, np.uint64(0)
+        size = size * np.uint64(10) + np.uint64(data[at] - ZERO)
+    return size <= MOST + np.uint64(below), np.uint64(0) - size if below else size
+
+
+@njit(**INTO)
+def hashed(data, start, stop):
+    """SplitMix64 of a text's length, and then of each eight of its bytes and what came before."""
+    key = mixed(np.uint64(stop - start))
+    for begin in range(start, stop, 8):
+        word = np.uint64(0)
+        for j in range(min(8, stop - begin)):
+            word |= np.uint64(data[begin + j]) << np.uint64(8 * j)
+        key = mixed(key ^ word)
+    return key
+
+
+@kernel
+def text_keys(data, ends, out):
+    """A number for each text: that of the whole number it writes, or a hash of its bytes."""
+    for i in range(out.shape[0]):
+        number, bits = whole(data, ends[i], ends[i + 1])
+        out[i] = mixed(bits) if number else hashed(data, ends[i], ends[i + 1])
 
 
 @kernel
