@@ -23,15 +23,27 @@ def browser():
         started.close()
 
 
+@pytest.fixture(scope="module")
+def written(tmp_path_factory):
+    """Where the report of a case is, written once."""
+    directory, paths = tmp_path_factory.mktemp("reports"), {}
+
+    def writing(case, made):
+        if case not in paths:
+            paths[case] = directory / f"{case}.html"
+            text = made[0].to_html(made[1]) if isinstance(made, tuple) else made.to_html()
+            paths[case].write_text(text, encoding="utf-8")
+        return paths[case].as_uri()
+
+    return writing
+
+
 @pytest.fixture
-def opened(request, browser, tmp_path):
+def opened(request, browser, written):
     """Open a report in a page that records what it says, asks for and refuses."""
     pages = []
 
     def opening(case, **options):
-        made = request.getfixturevalue(case)
-        text = made[0].to_html(made[1]) if isinstance(made, tuple) else made.to_html()
-        (tmp_path / "report.html").write_text(text, encoding="utf-8")
         page = browser.new_page(**options)
         pages.append(page)
         page.said, page.asked = [], []
@@ -41,7 +53,7 @@ def opened(request, browser, tmp_path):
         page.on("request", lambda asked: page.asked.append(asked.url))
         watch = "window.broken = []; document.addEventListener('securitypolicyviolation', e => broken.push(e.violatedDirective))"
         page.add_init_script(watch)
-        page.goto((tmp_path / "report.html").as_uri())
+        page.goto(written(case, request.getfixturevalue(case)))
         page.wait_for_selector("html[data-drawn]", timeout=20_000)
         return page
 
