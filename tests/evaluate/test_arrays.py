@@ -5,6 +5,7 @@ from typing import Any
 
 import ml_dtypes
 import numpy as np
+import pandas as pd
 import pyarrow as pa
 import pytest
 import scipy.sparse
@@ -55,8 +56,8 @@ def test_names_without_a_class_are_named_and_missing_ones_left_out() -> None:
     with pytest.raises(xent.LabelError) as refused:
         judged(P, ["no", "maybe"], classes=names)
     assert str(refused.value) == (
-        "labels must be names of classes; row 1 of the arrays holds 'maybe' (1 such rows). "
-        "Does the label need another spelling? None leaves a row out."
+        "true classes must be among the 2 of the columns ('no', 'yes'); row 1 of the arrays holds 'maybe' in 'target' "
+        "(1 such rows). Is a column missing, or does the label need another spelling? An empty cell leaves a row out."
     )
 
 
@@ -64,7 +65,7 @@ BATCH = (
     "a batch is (predictions, target), (predictions, target, weight) or a mapping of predictions, target, weight, size, id, by"
 )
 NAME = "Name what it holds, in a mapping."
-TABLE = "A name of a column serves with a table."
+TABLE = "Give a list or an array of them; a name of a column serves with a table."
 REFUSED: dict[str, tuple[Callable[[], Any], str]] = {
     "another key": (
         lambda: judged([{"predictions": P, "target": T, "weights": T}]),
@@ -113,6 +114,36 @@ REFUSED: dict[str, tuple[Callable[[], Any], str]] = {
         lambda: judged(P, T, by=np.array([b"a", 1], object)),
         "by must be texts or numbers, all of one kind; Arrow says: ",
     ),
+    "labels beyond int64": (
+        lambda: judged(P, np.array([0, 2**64 - 1], np.uint64)),
+        "labels must be classes, or NaN where there is none; row 1 of the arrays holds 18446744073709551615 (1 such rows). "
+        "Mend or remove these rows.",
+    ),
+    "labels in arrays": (
+        lambda: judged(P, np.array([np.array([0]), "no"], object), classes=["no", "yes"]),
+        "target must be texts or numbers, all of one kind; Arrow says: ",
+    ),
+    "too few labels": (lambda: judged(P, [0]), f"with arrays target must have one value a row; found (1,) for 2 rows. {TABLE}"),
+    "one column of scores": (
+        lambda: judged(P[:, :1], T),
+        "predictions need a column for each class; found (2, 1). "
+        "Scores of the second of two classes have one dimension: predictions[:, 0].",
+    ),
+    "dates as scores": (
+        lambda: judged(np.array([0, 1], "M8[D]"), T),
+        "predictions must be float16, float32, float64; found datetime64[D]. Convert them, with astype(float) say.",
+    ),
+    "whole numbers beyond float64": (
+        lambda: judged(P, T, by=[2.0**53, 1.5]),
+        "groups must be told apart; row 0 of the arrays holds 9007199254740992 in 'by', "
+        "and float64 does not tell it from its neighbours. Write groups as texts.",
+    ),
+    "beyond int64": (lambda: judged(P, T, id=[2**70, 1]), "id must be texts or numbers, all of one kind; Arrow says: "),
+    "half a character": (lambda: judged(P, T, by=["\ud800", "a"]), "by must be texts or numbers, all of one kind; Arrow says: "),
+    "a frame of mixed columns": (
+        lambda: judged(pd.DataFrame({"p_a": [0.5, "x"], "y": [0, 1]}), "y", columns="p_"),
+        "a data frame must hand its columns over as Arrow; DataFrame says: ",
+    ),
     "a missing id": (
         lambda: judged(P, T, id=["a", None]),
         "every row needs an id; row 1 of the arrays has none in 'id'. Fill it, or leave --id (id=) out.",
@@ -127,7 +158,7 @@ REFUSED: dict[str, tuple[Callable[[], Any], str]] = {
     ),
     "a mask": (
         lambda: judged(np.ma.masked_array(P, P > 0.8), T),
-        "predictions must be a plain array; found a masked array. Fill it, or mark rows with ignore_index.",
+        "predictions must be a plain array; found a masked array. Fill it, or leave its rows out.",
     ),
     "a sparse matrix": (
         lambda: judged(scipy.sparse.csr_array(P), T),

@@ -8,10 +8,11 @@ from dataclasses import replace
 from typing import Any
 
 from xent._errors import ArgumentError
-from xent.evaluate.inputs.arrays import Parts, array_batch, as_array, given_batches, peeked, spec_for
+from xent.evaluate.inputs.arrays import Parts, array_batch, given_batches, peeked, spec_for
 from xent.evaluate.inputs.columns import Columns
 from xent.evaluate.inputs.files import units_of
 from xent.evaluate.inputs.sources import file_makers, frame_batches, is_frame, is_path, layout_of, paths_of
+from xent.evaluate.inputs.values import as_array
 from xent.evaluate.means.comparison import Comparison
 from xent.evaluate.result import Evaluation, evaluation
 from xent.evaluate.state import abreast
@@ -163,8 +164,11 @@ def _judged(
 def totals_of(parts: Parts, columns: Columns, *, choices: Choices, skip_unfit: bool = False) -> Totals:
     """The state after all rows; of a table, parts are names of columns."""
     if is_frame(parts.predictions) and parts.target is not None and not isinstance(parts.target, str):
-        # A frame of predictions alone, with its target beside it.
-        parts = replace(parts, predictions=as_array(parts.predictions))
+        # A frame of predictions alone, whose columns are called as the classes are, with its target beside it.
+        frame = parts.predictions
+        names = tuple(map(str, getattr(frame, "column_names", getattr(frame, "columns", ()))))
+        parts = replace(parts, predictions=as_array(frame))
+        columns = replace(columns, classes=columns.classes or names)
     if is_path(parts.predictions) or is_frame(parts.predictions):
         named = {
             name: _word(value, name)

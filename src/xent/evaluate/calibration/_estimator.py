@@ -15,7 +15,7 @@ from sklearn.utils.multiclass import check_classification_targets
 from sklearn.utils.validation import check_is_fitted, validate_data
 
 from xent._errors import ArgumentError
-from xent.evaluate.inputs.arrays import as_array
+from xent.evaluate.inputs.values import as_array
 
 _validated: Callable[..., Any] = validate_data
 FLOATS = [np.float64, np.float32, np.float16]

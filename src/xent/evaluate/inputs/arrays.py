@@ -10,12 +10,16 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
+import pyarrow.compute as pc
 
-from xent._check import arrays as rules
 from xent._errors import ArgumentError, DTypeError, LabelError, ShapeError
 from xent.evaluate.inputs.arrow import both_classes
 from xent.evaluate.inputs.ids import Place, Texts, groups, id_keys
+from xent.evaluate.inputs.labels import Names, labelled
+from xent.evaluate.inputs.plain import without_nan
+from xent.evaluate.inputs.values import amounts_of, as_array, column_of
 from xent.evaluate.state.batch import Batch
+from xent.evaluate.state.judge import SUM_TOLERANCE
 from xent.evaluate.state.spec import Choices, Kind, Spec
 
 NAME = "the arrays"
@@ -46,36 +50,28 @@ def array_batch(kind: Kind, parts: Parts, first: int = 0, classes: Sequence[str]
     Raises:
         XentError: an array that is none, holds something else, or has not one element a row.
     """
-    numbers = _predictions(kind, parts.predictions)
+    numbers, place = _predictions(kind, parts.predictions), Place(NAME, first)
     n = len(numbers)
-    if parts.target is None and kind != "target-log-probs":
+    target = column_of(parts.target, "target", n)
+    if target is None and kind != "target-log-probs":
         remedy = "Give target=, or an iterable of (predictions, target)."
         raise ArgumentError("predictions need their true classes", "target is None", remedy)
-    known = np.zeros(n, np.int64) if parts.target is None else _indices(as_array(parts.target, "target"), classes)
-    called, group = _names(parts.id, "id", n), _names(parts.by, "by", n)
+    called, group = column_of(parts.id, "id", n), column_of(parts.by, "by", n)
     return Batch(
         numbers,
-        known,
+        np.zeros(n, np.int64) if target is None else _indices(target, tuple(classes), place),
         first=first,
         name=NAME,
-        keys=None if called is None else id_keys(called, "id", Place(NAME, first)),
+        keys=None if called is None else id_keys(called, "id", place),
         ids=None if called is None else Texts(called),
-        weight=_amounts(parts.weight, "weight", n),
-        size=_amounts(parts.size, "size", n),
-        group=None if group is None else groups(group),
+        weight=amounts_of(parts.weight, "weight", n),
+        size=amounts_of(parts.size, "size", n),
+        group=None if group is None else groups(group, "by", place),
     )
 
 
-def as_array(value: Any, name: str = "predictions") -> npt.NDArray[Any]:
-    """An array; a tensor is taken from its graph and device, and bfloat16 becomes float32, which holds it."""
-    if hasattr(value, "detach"):
-        value = value.detach().cpu()
-        value = value.float() if "bfloat16" in str(value.dtype) else value
-    array = rules.as_array(value, name)
-    return array.astype(np.float32) if array.dtype.name == "bfloat16" else array
-
-
 def _predictions(kind: Kind, values: Any) -> npt.NDArray[Any]:
+    """[N, C], or [N] of targets alone, in one of the dtypes that are judged."""
     numbers = as_array(values)
     if not numbers.ndim:
         found = f"found {type(values).__name__}"
@@ -83,79 +79,47 @@ def _predictions(kind: Kind, values: Any) -> npt.NDArray[Any]:
         raise ShapeError("predictions must have a row for each target", found, remedy)
     if numbers.dtype.kind in "iub":
         numbers = numbers.astype(np.float64)
+    if numbers.dtype.name not in SUM_TOLERANCE:
+        rule = f"predictions must be {', '.join(SUM_TOLERANCE)}"
+        raise DTypeError(rule, f"found {numbers.dtype}", "Convert them, with astype(float) say.")
+    if numbers.ndim == 2 and numbers.shape[1] == 1:
+        remedy = "Scores of the second of two classes have one dimension: predictions[:, 0]."
+        raise ShapeError("predictions need a column for each class", f"found {numbers.shape}", remedy)
     return both_classes(numbers, kind) if numbers.ndim == 1 and kind != "target-log-probs" else numbers
 
 
-def _one_a_row(value: Any, name: str, n: int) -> npt.NDArray[Any]:
-    """The array, refused if it has not an element for each row."""
-    array = as_array(value, name)
-    if array.shape != (n,):
-        remedy = "A name of a column serves with a table."
-        raise ShapeError(f"with arrays {name} must have one value a row", f"found {array.shape} for {n} rows", remedy)
-    return array
-
-
-def _amounts(value: Any, name: str, n: int) -> npt.NDArray[np.float64] | None:
-    """Weights, or numbers of bytes."""
-    if value is None:
-        return None
-    array = _one_a_row(value, name, n)
-    if array.dtype.kind not in "iubf":
-        raise DTypeError(f"{name} must be numbers, one a row", f"found {array.dtype}", "Convert it, with astype(float) say.")
-    return array.astype(np.float64)
-
-
-def _names(value: Any, name: str, n: int) -> pa.Array | None:
-    """What rows, or groups of them, are called."""
-    if value is None:
-        return None
-    array = _one_a_row(value, name, n)
-    try:
-        return pa.array(array if array.dtype.kind in "iubf" else array.tolist(), from_pandas=True)
-    except pa.ArrowException as error:
-        raise DTypeError(f"{name} must be texts or numbers, all of one kind", f"Arrow says: {error}", "Convert it.") from error
-
-
-def _indices(target: npt.NDArray[Any], classes: Sequence[str]) -> npt.NDArray[np.int64]:
-    """Class indices, -1 where there is none: from whole numbers, from floats without fractions, or from names of classes."""
-    if classes and target.dtype.kind in "OUST" and target.ndim == 1:
-        return _named(target.tolist(), classes)
-    if target.ndim == 1 and target.dtype.kind == "f":
-        target = _whole(target)
-    if target.dtype.kind not in "iub" or target.ndim != 1:
-        found = f"found {target.dtype} shaped {target.shape}"
-        remedy = "Names need classes=, in the order of the columns."
+def _indices(target: pa.Array, classes: tuple[str, ...], place: Place) -> npt.NDArray[np.int64]:
+    """Class indices, -1 where there is none: from indices, or from what classes are called."""
+    target = without_nan(target.cast(pa.string()) if pa.types.is_binary(target.type) else target)
+    if classes:
+        if pa.types.is_integer(target.type) and "-1" not in classes:
+            target = pc.if_else(pc.equal(target, pa.scalar(-1, pa.int64())), pa.scalar(None, target.type), target)
+        return labelled(target, Names(classes, "target"), place, certain=True)[0]
+    whole = _whole(target, place) if pa.types.is_floating(target.type) else target
+    if pa.types.is_boolean(whole.type) or pa.types.is_null(whole.type):
+        whole = whole.cast(pa.int64())
+    if not pa.types.is_integer(whole.type):
+        found, remedy = f"found {target.type}", "Names need classes=, in the order of the columns."
         raise ArgumentError("with arrays the target must be whole numbers or names of classes, one a row", found, remedy)
-    if target.dtype == np.uint64:
-        target = np.minimum(target, np.uint64(2**62))
-    return target.astype(np.int64)
+    if pa.types.is_uint64(whole.type):
+        _check_within(pc.less(whole, pa.scalar(2**63, pa.uint64())), whole, place)
+    values = whole.fill_null(0).to_numpy(zero_copy_only=False).astype(np.int64)
+    return np.where(whole.is_null().to_numpy(zero_copy_only=False), -1, values) if whole.null_count else values
 
 
-def _named(labels: Sequence[Any], classes: Sequence[str]) -> npt.NDArray[np.int64]:
-    """Class indices from names of classes."""
-    place = {name: number for number, name in enumerate(classes)}
-    strange = [row for row, label in enumerate(labels) if not _missing(label) and str(label) not in place]
-    if strange:
-        found = f"row {strange[0]} of {NAME} holds {labels[strange[0]]!r} ({len(strange)} such rows)"
-        remedy = "Does the label need another spelling? None leaves a row out."
-        raise LabelError("labels must be names of classes", found, remedy)
-    return np.array([-1 if _missing(label) else place[str(label)] for label in labels], np.int64)
+def _whole(target: pa.Array, place: Place) -> pa.Array:
+    """Floats as whole numbers; as they are where one has a fraction."""
+    _check_within(pc.less(pc.abs(target), 2.0**53), target, place)
+    return target if pc.any(pc.not_equal(pc.floor(target), target)).as_py() else target.cast(pa.int64())
 
 
-def _whole(target: npt.NDArray[Any]) -> npt.NDArray[Any]:
-    """Floats as whole numbers, -1 for NaN; as they are where one has a fraction."""
-    beyond = ~(np.isnan(target) | (np.abs(target) < 2.0**53))
+def _check_within(inside: pa.Array, target: pa.Array, place: Place) -> None:
+    """Refuse labels that are beyond all classes."""
+    beyond = ~inside.fill_null(True).to_numpy(zero_copy_only=False)
     if beyond.any():
         row = int(np.argmax(beyond))
-        found = f"row {row} of {NAME} holds {target[row]} ({int(beyond.sum())} such rows)"
+        found = f"{place.of(row)} holds {target[row]} ({int(beyond.sum())} such rows)"
         raise LabelError("labels must be classes, or NaN where there is none", found, "Mend or remove these rows.")
-    return target if (target % 1.0 > 0.0).any() else np.where(np.isnan(target), -1.0, target).astype(np.int64)
-
-
-def _missing(label: Any) -> bool:
-    """Whether a label says that there is none."""
-    same = label == label
-    return label is None or not (isinstance(same, bool | np.bool_) and same)
 
 
 def given_batches(kind: Kind, batches: Iterable[Any], classes: Sequence[str] = ()) -> Iterator[Batch]:

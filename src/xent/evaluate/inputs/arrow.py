@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from typing import Any
 
 import numpy as np
@@ -10,9 +9,11 @@ import numpy.typing as npt
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from xent._errors import ArgumentError, DTypeError, LabelError
+from xent._errors import ArgumentError, DTypeError
 from xent.evaluate.inputs.columns import Layout
 from xent.evaluate.inputs.ids import Place, Texts, first_null, groups, id_keys
+from xent.evaluate.inputs.labels import Names, labelled
+from xent.evaluate.inputs.plain import NUMBER, plain
 from xent.evaluate.state.batch import Batch
 
 Indices = npt.NDArray[np.int64]
@@ -26,7 +27,7 @@ def batch_of(rows: pa.RecordBatch, layout: Layout, *, source: int = 0, first: in
         XentError: a cell that is missing or of no use; names column, row and value.
     """
     place = Place(name, first)
-    rows = _plain(rows, name)
+    rows = _plain(rows, layout, name)
     target, placed = _target(rows, layout, place)
     return Batch(
         values=_predictions(rows, layout, place),
@@ -38,37 +39,21 @@ def batch_of(rows: pa.RecordBatch, layout: Layout, *, source: int = 0, first: in
         ids=None if layout.id is None else Texts(rows.column(layout.id)),
         weight=_amounts(rows, layout.weight, place),
         size=_amounts(rows, layout.size, place),
-        group=None if layout.by is None else groups(rows.column(layout.by)),
+        group=None if layout.by is None else groups(rows.column(layout.by), layout.by, place),
         placed=placed,
     )
 
 
-def _plain(rows: pa.RecordBatch, name: str) -> pa.RecordBatch:
-    """The same with every text of one type, dictionaries written out, and extension types as what they are stored as."""
+def _plain(rows: pa.RecordBatch, layout: Layout, name: str) -> pa.RecordBatch:
+    """The same with every column of one of the few types that are read; a dictionary of groups stays one."""
+    others = {*layout.predictions, layout.target, layout.weight, layout.size, layout.id}
     for number, field in enumerate(rows.schema):
-        if pa.types.is_floating(field.type):
+        if pa.types.is_dictionary(field.type) and field.name not in others:
             continue
-        column = rows.column(number)
-        if isinstance(field.type, pa.BaseExtensionType):
-            column = column.storage
-        if pa.types.is_dictionary(column.type):
-            column = column.dictionary_decode()
-        if pa.types.is_large_string(column.type) or pa.types.is_string_view(column.type):
-            column = column.cast(pa.string())
-        if pa.types.is_string(column.type):
-            _check_text(column, field.name, name)
+        column = plain(rows.column(number), f"column {field.name!r} of {name}")
         if column.type != field.type:
             rows = rows.set_column(number, field.name, column)
     return rows
-
-
-def _check_text(column: pa.Array, name: str, source: str) -> None:
-    """Refuse text that is none: a file may hold any bytes where it declares text."""
-    try:
-        column.validate(full=True)
-    except pa.ArrowInvalid as error:
-        found = f"column {name!r} of {source} holds other bytes"
-        raise ArgumentError("text must be UTF-8", found, "Write it anew, from texts.") from error
 
 
 def _predictions(rows: pa.RecordBatch, layout: Layout, place: Place) -> npt.NDArray[Any]:
@@ -128,12 +113,10 @@ def _numbers(column: pa.Array, name: str, place: Place) -> npt.NDArray[Any]:
     if not (pa.types.is_floating(kind) or pa.types.is_integer(kind)):
         rule = f"predictions, weights and bytes must be numbers; column {name!r} must hold them"
         raise DTypeError(rule, f"in {place.name} it holds {kind}", "Convert it, or name another column.")
-    numbers = column if pa.types.is_floating(kind) else column.cast(pa.float64())
+    numbers = column if pa.types.is_floating(kind) else column.cast(pa.float64(), safe=False)
     return numbers.to_numpy(zero_copy_only=False)
 
 
-NUMBER = r"^[+-]?(\d+\.?\d*|\.\d+)([eE][+-]?\d+)?$|^[+-]?inf$|^nan$"
-"""How numbers are written in text: a point, an exponent, inf, nan; nothing else, and no spaces."""
 ZERO = r"^[+-]?[0.]+([eE]|$)"
 """What is 0 as it is written, not only as float64 has it."""
 
@@ -177,116 +160,5 @@ def _target(rows: pa.RecordBatch, layout: Layout, place: Place) -> tuple[Indices
         return np.zeros(rows.num_rows, np.int64), 0
     if layout.target is None:
         return np.full(rows.num_rows, -1), 0
-    column = rows.column(layout.target)
-    found, placed = _indices(column, layout, place)
-    if placed:
-        _check_places(layout, place)
-    strange = pc.and_(found.is_null(), column.is_valid())
-    if pc.any(strange).as_py():
-        at = strange.to_numpy(zero_copy_only=False)
-        raise _strange_label(column[int(np.argmax(at))].as_py(), layout, place.of(int(np.argmax(at))), int(at.sum()))
-    return found.fill_null(-1).to_numpy(zero_copy_only=False).astype(np.int64), placed
-
-
-def _indices(column: pa.Array, layout: Layout, place: Place) -> tuple[pa.Array, int]:
-    """Class indices by name, or else by place, and how many are by place; none where a label is no class."""
-    classes = layout.spec.classes
-    known, placed = _known(column.type, layout, place)
-    if known.type == pa.float64():
-        column = column.cast(known.type, safe=False)
-    found = pc.index_in(column, value_set=known, skip_nulls=True)
-    if known.type == pa.string() and found.null_count > column.null_count:
-        return _by_number(column, found, classes)
-    return found, len(found) - found.null_count if placed else 0
-
-
-WHOLE = r"^(\d+)\.0+$"
-"""How a whole number is written by what knows fractions alone: ``1.0``."""
-
-
-def _by_number(column: pa.Array, found: pa.Array, classes: tuple[str, ...]) -> tuple[pa.Array, int]:
-    """The same where texts that name no class are numbers: those of the classes, or places; ``1.0`` is 1."""
-    numbers = [_number(text) for text in classes]
-    plain = pc.replace_substring_regex(column, WHOLE, r"\1")
-    if None not in numbers:
-        named = plain if len(set(numbers)) == len(numbers) else column
-        return pc.coalesce(found, pc.index_in(named, value_set=pa.array(classes, pa.string()), skip_nulls=True)), 0
-    # Among classes such as 1.5 and 2.5 a label 1.0 is rather a name without a column.
-    fractions = any(re.match(NUMBER, text) for text in classes)
-    places = pa.array([str(n) for n in range(len(classes))])
-    either = pc.coalesce(found, pc.index_in(column if fractions else plain, value_set=places, skip_nulls=True))
-    return either, found.null_count - either.null_count
-
-
-def _numbered(classes: tuple[str, ...]) -> bool:
-    """Whether every class is called by a whole number."""
-    return all(_number(text) is not None for text in classes)
-
-
-def _known(kind: pa.DataType, layout: Layout, place: Place) -> tuple[pa.Array, bool]:
-    """The classes as values of the target's type: by their names, or, where these are no integers, by their places."""
-    classes = layout.spec.classes
-    if pa.types.is_string(kind) or pa.types.is_null(kind):
-        return pa.array(classes, pa.string()), False
-    if pa.types.is_boolean(kind):
-        return _booleans(classes), False
-    if pa.types.is_integer(kind) or pa.types.is_floating(kind):
-        placed = not _numbered(classes)
-        numbers = range(len(classes)) if placed else [_number(text) for text in classes]
-        if len(set(numbers)) < len(classes):
-            raise _same_number(classes, place)
-        return pa.array(numbers, pa.float64()), placed
-    rule = f"true classes must be texts, whole numbers or booleans; column {layout.target!r} must hold them"
-    raise DTypeError(rule, f"in {place.name} it holds {kind}", "Convert it, or name another column.")
-
-
-def _same_number(classes: tuple[str, ...], place: Place) -> LabelError:
-    """What is said of two classes called by the same number."""
-    first: dict[float | None, str] = {}
-    one, other = next((seen, text) for text in classes if (seen := first.setdefault(_number(text), text)) != text)
-    found = f"{one!r} and {other!r} are the same, and labels of {place.name} are numbers"
-    return LabelError("classes must be called by different numbers", found, "Write labels as text, or name the classes anew.")
-
-
-ENDS_IN_NUMBER = re.compile(r"(.*?)(\d{1,9})", re.DOTALL)
-
-
-def _check_places(layout: Layout, place: Place) -> None:
-    """Refuse to take numbers for places of classes whose names are all alike but for other numbers at their ends."""
-    ends = [match.groups() for text in layout.spec.classes if (match := ENDS_IN_NUMBER.fullmatch(text))]
-    numbers = [int(number) for _, number in ends]
-    if len(ends) < layout.spec.n_classes or len({stem for stem, _ in ends}) > 1 or numbers == list(range(len(ends))):
-        return
-    more = ", ..." if len(ends) > 10 else ""
-    called = ", ".join(map(repr, layout.spec.classes[:10])) + more
-    found = f"in {place.name} they are numbers, and the classes are called {called}"
-    meant = ",".join(map(str, numbers[:10])) + more
-    remedy = f"If these are meant, say --classes {meant} (classes=) or a longer prefix; else write names as labels."
-    raise LabelError("labels that are numbers must be those of the classes, or their places from 0", found, remedy)
-
-
-def _number(text: str) -> float | None:
-    """What a class is called, as a whole number."""
-    try:
-        value = float(text)
-    except ValueError:
-        return None
-    return value if value.is_integer() and abs(value) < 2**53 else None
-
-
-def _booleans(classes: tuple[str, ...]) -> pa.Array:
-    """False and True, in the order in which the classes are called so; else the first and the second."""
-    words = [text.lower() for text in classes]
-    return pa.array([word == "true" for word in words] if sorted(words) == ["false", "true"] else [False, True])
-
-
-def _strange_label(value: Any, layout: Layout, place: str, count: int) -> LabelError:
-    classes = layout.spec.classes
-    shown = ", ".join(map(repr, classes[:10])) + (", ..." if len(classes) > 10 else "")
-    found = f"{place} holds {value!r} in {layout.target!r} ({count} such rows)"
-    remedy = "Is a column missing, or does the label need another spelling? An empty cell leaves a row out."
-    if len(layout.predictions) == 1 and classes == ("0", "1"):
-        remedy = "One column of scores names no classes: --classes FIRST,SECOND (classes=) does; the score is the second's."
-    if _number(str(value)) == len(classes) and all(_number(text) in (None, n) for n, text in enumerate(classes)):
-        remedy = "Do labels count from 1?"
-    return LabelError(f"true classes must be among the {len(classes)} of the columns ({shown})", found, remedy)
+    score = len(layout.predictions) == 1 and layout.spec.n_classes == 2
+    return labelled(rows.column(layout.target), Names(layout.spec.classes, layout.target, score), place)

@@ -8,8 +8,10 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
+import pyarrow.compute as pc
 
 from xent._errors import ArgumentError
+from xent.evaluate.inputs.plain import plain, without_nan
 from xent.evaluate.state.groups import Groups
 from xent.evaluate.state.hashing import Keys, mixed
 from xent.kernels.tally import text_keys
@@ -49,18 +51,28 @@ class Texts(Sequence[str]):
         return texts(self.column[row]) if isinstance(row, slice) else texts(self.column.slice(row, 1))[0]
 
 
-def groups(column: pa.Array) -> Groups:
-    """Rows of one value together; those without one are a group as well."""
+def groups(column: pa.Array, name: str, place: Place) -> Groups:
+    """Rows of one value together; those without one are a group as well.
+
+    Raises:
+        ArgumentError: a float that may be another whole number than was written.
+    """
+    if pa.types.is_dictionary(column.type):
+        names = [*texts(plain(column.dictionary, f"column {name!r} of {place.name}")), MISSING]
+        return Groups.coded(names, column.indices.fill_null(len(names) - 1).to_numpy(zero_copy_only=False))
+    column = without_nan(column)
+    _check_exact(column, name, place, "groups")
     try:
         coded = column.dictionary_encode(null_encoding="encode")
     except pa.ArrowNotImplementedError:
-        # Half precision and lists have no dictionaries.
+        # Lists have no dictionaries.
         return Groups.of(texts(column))
     return Groups.coded(texts(coded.dictionary), coded.indices.to_numpy(zero_copy_only=False))
 
 
 def texts(column: pa.Array) -> list[str]:
     """Values as text."""
+    column = _written(without_nan(column))
     if pa.types.is_string(column.type):
         return column.fill_null(MISSING).to_pylist()
     return [_text(value) for value in column.to_pylist()]
@@ -73,24 +85,42 @@ def _text(value: Any) -> str:
     return str(int(value)) if isinstance(value, float) and value.is_integer() and abs(value) < EXACT else str(value)
 
 
+def _written(column: pa.Array) -> pa.Array:
+    """Dates and times as texts, such as Python writes, also where Python has none: beyond the year 9999, or finer."""
+    kind = column.type
+    if pa.types.is_duration(kind):
+        return pc.binary_join_element_wise(column.cast(pa.int64()).cast(pa.string()), kind.unit, " ")
+    if pa.types.is_timestamp(kind) and kind.tz is not None:
+        return pc.binary_join_element_wise(_written(column.cast(pa.timestamp(kind.unit))), "UTC", " ")
+    if not (pa.types.is_timestamp(kind) or pa.types.is_date(kind) or pa.types.is_time(kind)):
+        return column
+    return pc.replace_substring_regex(column.cast(pa.string()), r"\.0+$", "")
+
+
 def inexact(column: pa.Array) -> npt.NDArray[np.bool_]:
     """Which cells hold a float that may be another whole number than was written."""
     if not pa.types.is_floating(column.type):
         return np.zeros(len(column), np.bool_)
-    values = column.to_numpy(zero_copy_only=False).astype(np.float64)
+    values = column.to_numpy(zero_copy_only=False).astype(np.float64, copy=False)
     return np.isfinite(values) & (np.abs(values) >= EXACT)
 
 
-def id_keys(column: pa.Array, name: str, place: Place) -> Keys:
-    """What decides how a row is drawn: its id."""
-    if column.null_count:
-        found = f"{place.of(first_null(column))} has none in {name!r}"
-        raise ArgumentError("every row needs an id", found, "Fill it, or leave --id (id=) out.")
+def _check_exact(column: pa.Array, name: str, place: Place, what: str) -> None:
+    """Refuse floats that may be other whole numbers than were written."""
     far = inexact(column)
     if far.any():
         row = int(np.argmax(far))
         found = f"{place.of(row)} holds {column[row].as_py():.0f} in {name!r}, and float64 does not tell it from its neighbours"
-        raise ArgumentError("ids must be told apart", found, "Write ids as texts.")
+        raise ArgumentError(f"{what} must be told apart", found, f"Write {what} as texts.")
+
+
+def id_keys(column: pa.Array, name: str, place: Place) -> Keys:
+    """What decides how a row is drawn: its id."""
+    column = without_nan(column)
+    if column.null_count:
+        found = f"{place.of(first_null(column))} has none in {name!r}"
+        raise ArgumentError("every row needs an id", found, "Fill it, or leave --id (id=) out.")
+    _check_exact(column, name, place, "ids")
     return keys(column)
 
 

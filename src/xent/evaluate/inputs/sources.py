@@ -68,15 +68,23 @@ def paths_of(value: Any) -> list[str]:
 
 
 def is_frame(value: Any) -> bool:
-    """A table that hands itself over as Arrow: of pyarrow, pandas, polars and others."""
-    return hasattr(value, "__arrow_c_stream__") or isinstance(value, pa.RecordBatch)
+    """A table that hands itself over as Arrow: of pyarrow, pandas, polars and others; a single column is none."""
+    one = isinstance(value, pa.ChunkedArray) or len(getattr(value, "shape", (0, 0))) == 1
+    return isinstance(value, pa.RecordBatch) or (hasattr(value, "__arrow_c_stream__") and not one)
 
 
 def frame_batches(frame: Any, columns: Columns, choices: Choices, *, source: int = 0) -> tuple[Layout, Iterator[Batch]]:
-    """The rows of a data frame; source −1 for a part, whose rows have no numbers among all."""
-    if isinstance(frame, pa.RecordBatch):
-        frame = pa.Table.from_batches([frame])
-    reader = pa.RecordBatchReader.from_stream(frame)
+    """The rows of a data frame; source −1 for a part, whose rows have no numbers among all.
+
+    Raises:
+        ArgumentError: a frame that cannot be handed over, or columns that are not there.
+    """
+    try:
+        reader = pa.RecordBatchReader.from_stream(pa.Table.from_batches([frame]) if isinstance(frame, pa.RecordBatch) else frame)
+    except (pa.ArrowException, TypeError, ValueError) as error:
+        found = f"{type(frame).__name__} says: {' '.join(str(error).split())[:200]}"
+        remedy = "Give a frame of the columns that are named alone, each of one kind and one name."
+        raise ArgumentError("a data frame must hand its columns over as Arrow", found, remedy) from error
     layout = laid_out(columns, reader.schema, "the table", choices)
     return layout, _numbered(reader, layout, source)
 
