@@ -33,6 +33,11 @@ def overlapping() -> Any:
     return xent.cross_entropy_and_grad(memory[:12].reshape(4, 3), T, out=memory[1:].reshape(4, 3))
 
 
+def onto_target() -> Any:
+    target = np.zeros((4, 3), np.float32)
+    return xent.mse_loss_and_grad(np.ones((4, 3), np.float32), target, out=target)
+
+
 def frozen() -> np.ndarray:
     out = np.zeros_like(X)
     out.flags.writeable = False
@@ -359,6 +364,11 @@ CASES: dict[str, tuple[Callable[[], Any], type[Exception], str]] = {
         overlapping,
         xent.ArgumentError,
         "out must not overlap logits in part; their memory overlaps. Pass out=logits itself, or a fresh buffer.",
+    ),
+    "out onto the target": (
+        onto_target,
+        xent.ArgumentError,
+        "out must not overlap target in part; their memory overlaps. Pass out=logits itself, or a fresh buffer.",
     ),
     # one number at a time
     "a row against a column": (

@@ -6,6 +6,7 @@ import sys
 import tracemalloc
 from typing import Any
 
+import numpy as np
 import pytest
 import torch
 from torch import Tensor
@@ -201,6 +202,21 @@ def test_19_bits_are_the_same_run_after_run(way: dict[str, Any]) -> None:
                     again = everything(xt.linear_cross_entropy, given, T, **options, **way)
                     for found, right in zip(again, first, strict=True):
                         assert_same(found, right)
+
+
+@pytest.mark.parametrize(("n", "d", "c"), [(64, 64, 1000), (130, 1, 61), (1, 64, 257)])
+def test_19_nor_on_where_memory_is_found(n: int, d: int, c: int) -> None:
+    """Products of vectors part their sums by the address they write to."""
+    numbers = torch.Generator().manual_seed(0)
+    given = [torch.randn(shape, generator=numbers) for shape in ((n, d), (c, d), (c,))]
+    target = torch.randint(0, c, (n,), generator=numbers)
+    sizes, kept = np.random.default_rng(0).integers(1, 4000, 40), []
+    with torch_threads(2):
+        first = everything(xt.linear_cross_entropy, given, target)
+        for size in sizes:
+            kept = [*kept[-6:], np.empty(size, np.uint8)]
+            for found, right in zip(everything(xt.linear_cross_entropy, given, target), first, strict=True):
+                assert_same(found, right)
 
 
 @every_kernel

@@ -140,8 +140,8 @@ def overlap_free(array: Array) -> bool:
 
 
 def apart(out: Array, other: Array, name: str) -> None:
-    """Memory that out does not touch, unless it is that very array."""
-    if out is other or not np.may_share_memory(out, other):
+    """Memory that out does not touch, unless it is the logits' very array."""
+    if (out is other and name == "logits") or not np.may_share_memory(out, other):
         return
     same = out.ctypes.data == other.ctypes.data and out.strides == other.strides and out.shape == other.shape
     if not (same and name == "logits") and np.shares_memory(out, other):

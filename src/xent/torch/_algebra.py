@@ -16,7 +16,12 @@ class TorchAlgebra:
     def multiply(self, a: Floats, b: Floats, out: Floats, *, add: bool) -> None:
         """``out = a·b``, or ``out += a·b``."""
         goal = _seen(out)
-        torch.addmm(goal, _seen(a), _seen(b), beta=1.0 if add else 0.0, out=goal)
+        if min(goal.shape) > 1:
+            torch.addmm(goal, _seen(a), _seen(b), beta=1.0 if add else 0.0, out=goal)
+            return
+        # Products of a vector part their sums by the address they go to: a tensor's own is always aligned alike.
+        product = torch.mm(_seen(a), _seen(b))
+        goal.add_(product) if add else goal.copy_(product)
 
     def widen(self, stored: Array, storage: Storage, out: Floats) -> None:
         """The same numbers in the dtype of out."""

@@ -44,7 +44,9 @@ class Sums:
         if self._classifier is not None:
             self._algebra.multiply(tile.T, hidden, self._classifier.piece(classes), add=not first)
         if self._bias is not None:
-            self._algebra.multiply(np.ones((1, len(tile)), tile.dtype), tile, self._bias[:, classes], add=True)
+            # Row by row: a product with ones would sum in an order that BLAS chooses.
+            with np.errstate(all="ignore"):
+                self._bias[0, classes] += np.add.reduce(tile, axis=0)
 
     def by_hidden(self, tile: Floats, rows: slice, classes: slice, scratch: Scratch, *, first: bool) -> None:
         """Add the gradient of some rows that comes from the classes of a tile."""
