@@ -189,7 +189,8 @@ def test_rows_are_drawn(folder, run_xent):
 P = ("p.parquet", *DECLARED)
 REFUSALS = {
     "no file": (("-o", "c.json"), "predictions must be named; no file is given. Try: xent calibrate --help"),
-    "nothing to write": (P, 'Command "calibrate" parameter --out requires an argument. See: xent calibrate --help'),
+    "nothing to write": (P, "--out is missing. See: xent calibrate --help"),
+    "a name that is not there": ((*P, "-o"), "--out needs a value. See: xent calibrate --help"),
     "an unknown option": (
         (*P, "-o", "c.json", "--temperature", "2"),
         "Unknown option: --temperature. See: xent calibrate --help",

@@ -299,6 +299,8 @@ def test_a_bad_call(tmp_path, xent_command, case):
     ("arguments", "said"),
     [
         (("fti",), 'Unknown command "fti". Did you mean "fit"? Available commands: fit, evaluate, calibrate.'),
+        (("evalute", "x"), 'Did you mean "evaluate"? Available commands: fit, evaluate, calibrate. See: xent --help'),
+        (("fit", "--target"), "--target needs a value. See: xent fit --help"),
         (("fit", "--bogus", "1"), "--bogus"),
         (("fit", "--ouf", "x"), "Unknown option: --ouf. Did you mean --out?"),
         (("fit", "--loss", "hinge"), "cross-entropy"),
@@ -318,7 +320,7 @@ def test_arguments_that_do_not_parse(tmp_path, xent_command, arguments, said):
     done = xent_command(*arguments)
     assert (done.returncode, done.stdout, done.stderr.count("\n")) == (2, "", 1)
     assert said in done.stderr
-    assert re.search(r"[a-z0-9\]}\"'][.?] See: xent fit --help\n$", done.stderr)
+    assert re.search(r"[a-z0-9\]}\"'][.?] See: xent (fit )?--help\n$", done.stderr)
     assert ".." not in done.stderr
     assert list(tmp_path.iterdir()) == []
 

@@ -136,7 +136,8 @@ FILES: dict[str, tuple[bytes, str]] = {
                 "y.npy": npy(described("<i8", "(3,)"), bytes(24)),
             }
         ),
-        "bomb.npz: they have different lengths: {'p': 5000000, 'y': 3}. Name others, or save it anew.",
+        "bomb.npz: they have different lengths: {'p': 5000000, 'y': 3}. "
+        "Name others, or save it without what is no column: --apply keeps all.",
     ),
     "torn.npz": (
         archive(**{"p.npy": b"x"})[:-60] + bytes(60),

@@ -124,6 +124,11 @@ REFUSED: dict[str, tuple[Callable[[], Any], str]] = {
         "target must be texts or numbers, all of one kind; Arrow says: ",
     ),
     "too few labels": (lambda: judged(P, [0]), f"with arrays target must have one value a row; found (1,) for 2 rows. {TABLE}"),
+    "arguments in the other order": (
+        lambda: judged(T, P),
+        "with arrays target must have one value a row; found (2, 2) for 2 rows. "
+        "Are predictions and target swapped? One-hot rows become classes by argmax(axis=1).",
+    ),
     "one column of scores": (
         lambda: judged(P[:, :1], T),
         "predictions need a column for each class; found (2, 1). "

@@ -150,6 +150,22 @@ def test_what_stands_in_backticks_is_code_in_a_notebook() -> None:
     assert "`" not in shown
 
 
+WRITTEN = {
+    "latin-1": ("p_a,p_b,y\n0.5,0.5,h\xe9\n".encode("latin-1"), "Save it as UTF-8."),
+    "decimal commas": (b"p_a;p_b;y\n0,5;0,5;a\n", "Separate the columns by commas, and write numbers with points."),
+}
+
+
+@pytest.mark.parametrize("name", WRITTEN)
+def test_files_of_other_habits_are_told_how_to_be_written(tmp_path: Path, name: str) -> None:
+    data, remedy = WRITTEN[name]
+    (tmp_path / "a.csv").write_bytes(data)
+    with pytest.raises(xent.ArgumentError) as refused:
+        xent.evaluate(str(tmp_path / "a.csv"), "y", kind="probs", columns="p_")
+    assert str(refused.value).startswith(f"a file must be readable as .csv; {tmp_path / 'a.csv'} gives: ")
+    assert str(refused.value).endswith(f". {remedy}")
+
+
 def test_an_empty_file_is_named(tmp_path: Path) -> None:
     (tmp_path / "a.csv").write_text("p_a,p_b,y\n")
     columns = xent.evaluate.Columns("y", "probs", "p_")
@@ -198,7 +214,8 @@ def test_named_arrays_of_different_lengths_are_refused(tmp_path: Path) -> None:
         xent.evaluate(tmp_path / "a.npz", "y", kind="logits", columns="z")
     assert str(refused.value) == (
         "arrays of an archive that are named as columns must have one length; "
-        f"{tmp_path / 'a.npz'}: they have different lengths: {{'z': 2, 'y': 3}}. Name others, or save it anew."
+        f"{tmp_path / 'a.npz'}: they have different lengths: {{'z': 2, 'y': 3}}. "
+        "Name others, or save it without what is no column: --apply keeps all."
     )
 
 

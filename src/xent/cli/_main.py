@@ -42,7 +42,7 @@ def run(arguments: Sequence[str]) -> int:
 def _run(arguments: Sequence[str]) -> int:
     """Parse and call; an argument that does not parse is refused like a bad table."""
     require("cli")
-    from cyclopts import CycloptsError, UnusedCliTokensError
+    from cyclopts import CycloptsError, MissingArgumentError, UnusedCliTokensError
 
     from xent.cli._app import app
 
@@ -50,6 +50,10 @@ def _run(arguments: Sequence[str]) -> int:
         app(arguments, exit_on_error=False, print_error=False)
     except UnusedCliTokensError as error:
         return _refused(f"{_unclaimed(error.unused_tokens or [], arguments)} {_manual(arguments)}")
+    except MissingArgumentError as error:
+        names = error.argument.names if error.argument is not None else ("an argument",)
+        fault = "needs a value" if set(names) & set(arguments) else "is missing"
+        return _refused(f"{names[0]} {fault}. {_manual(arguments)}")
     except CycloptsError as error:
         said = str(error).rstrip(".")
         return _refused(f"{said}{'' if said.endswith('?') else '.'} {_manual(arguments)}")
@@ -58,7 +62,7 @@ def _run(arguments: Sequence[str]) -> int:
 
 def _manual(arguments: Sequence[str]) -> str:
     """Where to read on."""
-    return f"See: xent {arguments[0] if arguments[:1] in (['evaluate'], ['calibrate']) else 'fit'} --help"
+    return f"See: xent {arguments[0] + ' ' if arguments[:1] in (['fit'], ['evaluate'], ['calibrate']) else ''}--help"
 
 
 def _unclaimed(words: Sequence[str], arguments: Sequence[str]) -> str:

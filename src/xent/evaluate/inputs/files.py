@@ -122,6 +122,14 @@ def format_of(path: str) -> Format:
     return known
 
 
+MENDING = {
+    "codec can't decode": "Save it as UTF-8.",
+    "invalid UTF8": "Save it as UTF-8.",
+    "Expected 1 columns": "Separate the columns by commas, and write numbers with points.",
+}
+"""What to do about what a reader says."""
+
+
 @contextmanager
 def reading(path: str) -> Generator[None]:
     """Turn what a reader says of a file into an error that names it."""
@@ -132,7 +140,8 @@ def reading(path: str) -> Generator[None]:
         if "straddl" in said:
             said = f"a line, or a cell in quotes, is longer than {text_files.BLOCK_BYTES >> 20} MiB"
         found = f"{path} gives: {said[:300]}"
-        raise ArgumentError(f"a file must be readable as {Path(path).suffix.lower()}", found, "Repair or remove it.") from error
+        remedy = next((remedy for words, remedy in MENDING.items() if words in said), "Repair or remove it.")
+        raise ArgumentError(f"a file must be readable as {Path(path).suffix.lower()}", found, remedy) from error
 
 
 def schema_of(path: str) -> pa.Schema:

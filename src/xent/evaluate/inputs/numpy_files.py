@@ -200,7 +200,11 @@ def _wanted(path: str, members: dict[str, _Member], names: Sequence[str]) -> dic
     lengths = {name: _sound(item.header, f"{path} {name!r}").shape[0] for name, item in found.items()}
     if len(set(lengths.values())) > 1:
         rule = "arrays of an archive that are named as columns must have one length"
-        raise ArgumentError(rule, f"{path}: they have different lengths: {lengths}", "Name others, or save it anew.")
+        raise ArgumentError(
+            rule,
+            f"{path}: they have different lengths: {lengths}",
+            "Name others, or save it without what is no column: --apply keeps all.",
+        )
     return found
 
 

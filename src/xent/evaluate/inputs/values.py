@@ -87,4 +87,6 @@ def _check_one_a_row(shape: tuple[int, ...], name: str, n: int) -> None:
     """Refuse what has not one value a row."""
     if shape != (n,):
         remedy = "Give a list or an array of them; a name of a column serves with a table."
+        if name == "target" and len(shape) == 2:
+            remedy = "Are predictions and target swapped? One-hot rows become classes by argmax(axis=1)."
         raise ShapeError(f"with arrays {name} must have one value a row", f"found {shape} for {n} rows", remedy)
