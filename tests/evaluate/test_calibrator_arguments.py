@@ -294,6 +294,16 @@ REFUSED = {
         xent.LabelError,
         f"labels must be among classes; y holds -1. {AMONG}",
     ),
+    "y complex": (
+        lambda: fit(y=Y + 0j, classes=[0, 1, 2]),
+        xent.LabelError,
+        f"labels must be among classes; y holds complex128. {AMONG}",
+    ),
+    "y of moments": (
+        lambda: fit(y=Y.astype("M8[ns]"), classes=[0, 1, 2]),
+        xent.LabelError,
+        f"labels must be among classes; y holds datetime64[ns]. {AMONG}",
+    ),
     "weights of text": (
         lambda: fit(weight=WEIGHT.astype("U3")),
         xent.DTypeError,

@@ -97,6 +97,10 @@ def _is_index(label: Any) -> bool:
 
 def _places(array: Array, names: list[Any]) -> Indices:
     """The places of named labels among the classes; -1 for None and NaN."""
+    rule, remedy = "labels must be among classes", "Does it need another spelling, or is a column missing? None leaves a row out."
+    if array.dtype.kind not in REAL + "OUS":
+        # A moment or a complex number may equal a whole number, and is none.
+        raise LabelError(rule, f"y holds {array.dtype}", remedy)
     if array.dtype.kind == "O":
         distinct, at = list(array.reshape(-1)), np.arange(array.size)
     else:
@@ -105,9 +109,7 @@ def _places(array: Array, names: list[Any]) -> Indices:
     place = {name: n for n, name in enumerate(names)}
     codes = [_place(label, place) for label in distinct]
     if None in codes:
-        found = f"y holds {_shown(distinct[codes.index(None)])}"
-        remedy = "Does it need another spelling, or is a column missing? None leaves a row out."
-        raise LabelError("labels must be among classes", found, remedy)
+        raise LabelError(rule, f"y holds {_shown(distinct[codes.index(None)])}", remedy)
     return np.array(codes, np.int64)[at].reshape(array.shape)
 
 
