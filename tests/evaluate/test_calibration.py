@@ -434,7 +434,10 @@ HOSTILE = {
     "mixed names": (changed("vector", classes=["a", 1, 2]), "classes are no 3 names of one type"),
     "a name twice": (changed("vector", classes=["a", "a", "b"]), "names of classes must differ; 'a' stands twice"),
     "a negative loss": (changed("vector", log_loss_after=-1.0), "log_loss_after is -1"),
-    "a negative penalty": (changed("vector", parameters=SAVED["vector"]["parameters"] | {"l2": -1.0}), "l2 must be finite"),
+    "a negative penalty": (
+        changed("vector", parameters=SAVED["vector"]["parameters"] | {"l2": -1.0}),
+        "l2 must be a finite number",
+    ),
     "curves too few": (changed("isotonic", fitted__curves=[]), "curves is no list of 3"),
     "a falling curve": (
         changed("isotonic", fitted__curves=[{"from": [0.0, 1.0], "to": [0.5, 0.2]}] * 3),
@@ -574,7 +577,7 @@ REFUSALS = {
     ),
     "a label too large": (
         lambda: TemperatureScaling().fit(X[:2], [0, 5]),
-        "labels must lie in [0, 5), or be -1 where a row does not count; row 1 of X holds 5 (1 such rows). "
+        "labels must lie in [0, 5), or be -1 where a row does not count; row 1 of y holds 5 (1 such rows). "
         "Do labels count from 1?",
     ),
     "names without classes": (
@@ -584,7 +587,8 @@ REFUSALS = {
     ),
     "an unknown name": (
         lambda: TemperatureScaling(classes=list("abcde")).fit(X[:2], ["a", "x"]),
-        "labels must be among classes; y holds 'x'. Does it need another spelling, or is a column missing?",
+        "labels must be among classes; y holds 'x'. Does it need another spelling, or is a column missing? "
+        "None leaves a row out.",
     ),
     "names too few": (
         lambda: TemperatureScaling(classes=["a", "b"]).fit(X[:2], ["a", "b"]),
@@ -592,7 +596,7 @@ REFUSALS = {
     ),
     "a negative weight": (
         lambda: TemperatureScaling().fit(X[:2], Y[:2], [1.0, -1.0]),
-        "weights must be 0 or lie in [1e-75, 1e+75]; row 1 of X holds -1 (1 such rows). "
+        "weights must be 0 or lie in [1e-75, 1e+75]; row 1 of sample_weight holds -1 (1 such rows). "
         "0 leaves a row out; of weights only their ratios matter, so divide all by the greatest.",
     ),
     "weights too few": (
@@ -609,15 +613,15 @@ REFUSALS = {
     ),
     "a negative penalty": (
         lambda: VectorScaling(l2=-1.0).fit(X, Y),
-        "l2 must be finite and at least 0; found -1.0. 0 switches a penalty off.",
+        "l2 must be a finite number of at least 0; found -1.0. 0 switches a penalty off.",
     ),
     "a floor too high": (
         lambda: IsotonicCalibration(floor=0.2).fit(X, Y),
-        "floor must lie in [0, 1/C); found 0.2 with 5 classes. 0 leaves zeros as they are; 1e-6 serves most.",
+        "floor must be a number in [0, 1/C); found 0.2 with 5 classes. 0 leaves zeros as they are; 1e-6 serves most.",
     ),
     "a floor of NaN": (
         lambda: IsotonicCalibration(floor=NAN).fit(X, Y),
-        "floor must lie in [0, 1/C); found nan. 0 leaves zeros as they are; 1e-6 serves most.",
+        "floor must be a number in [0, 1/C); found nan. 0 leaves zeros as they are; 1e-6 serves most.",
     ),
     "a row that every curve gives 0": (
         lambda: nothing_left().predict_proba([[1 / 3, 1 / 3, 1 / 3]]),
@@ -643,15 +647,6 @@ def test_what_is_refused_says_rule_value_and_remedy(case):
     with pytest.raises(xent.XentError) as caught:
         call()
     assert str(caught.value) == message
-
-
-def test_names_that_json_cannot_hold_are_refused():
-    fitted = TemperatureScaling(classes=[(n,) for n in "abc"])
-    fitted.classes_ = np.array([0.5, 1.5, 2.5])
-    fitted.log_loss_before_ = fitted.log_loss_after_ = 0.0
-    with pytest.raises(xent.ArgumentError) as caught:
-        fitted.to_json()
-    assert str(caught.value) == "classes must be texts or whole numbers to be saved; they are float. Name them by texts."
 
 
 def test_a_mean_of_losses_is_infinite_where_one_is():

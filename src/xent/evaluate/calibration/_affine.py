@@ -11,9 +11,9 @@ import numpy as np
 import numpy.typing as npt
 from scipy.optimize import minimize
 
-from xent._errors import ArgumentError
 from xent.evaluate.calibration._calibrator import Calibrator
 from xent.evaluate.calibration._estimator import warn_unconverged
+from xent.evaluate.calibration._parameters import check_count, check_penalty
 from xent.evaluate.calibration._rows import pieces, scored
 from xent.evaluate.calibration._search import least
 from xent.evaluate.calibration.temperature import makers
@@ -97,8 +97,10 @@ class AffineScaling(Calibrator):
         """Refuse parameters that break their rules."""
         super().check_parameters()
         for name, value in self.get_params(deep=False).items():
-            if name not in {"kind", "classes"} and not 0.0 <= value < np.inf:
-                raise ArgumentError(f"{name} must be finite and at least 0", f"found {value!r}", "0 switches a penalty off.")
+            if name == "max_iter":
+                check_count(name, value)
+            elif name not in {"kind", "classes"}:
+                check_penalty(name, value)
 
 
 class Objective:

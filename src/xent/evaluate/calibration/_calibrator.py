@@ -4,16 +4,19 @@ from __future__ import annotations
 
 from abc import abstractmethod
 from collections.abc import Sequence
+from dataclasses import replace
 from os import PathLike
 from typing import Any, ClassVar, Self, get_args
 
 import numpy as np
 import numpy.typing as npt
 
-from xent._errors import ArgumentError, DistributionError, LabelError, ShapeError
+from xent._errors import ArgumentError, DistributionError, ShapeError
 from xent.evaluate.calibration import _store
 from xent.evaluate.calibration._entries import Entries
 from xent.evaluate.calibration._estimator import Classifier, rows_to_calibrate, training_rows
+from xent.evaluate.calibration._given import indices, labels, predictions, weights
+from xent.evaluate.calibration._parameters import found, names_of
 from xent.evaluate.calibration._rows import Mean, check_rows, counts, logits_of, pieces, scored
 from xent.evaluate.state.batch import Batch, check, check_contradiction, distributions
 from xent.evaluate.state.spec import Kind, Spec
@@ -40,7 +43,8 @@ class Calibrator(Classifier):
 
         Args:
             X: predictions [N, C] of the declared kind, a column a class, in float16, float32 or float64.
-            y: [N] class indices in the order of the columns, -1 where a row does not count; names where `classes` has them.
+            y: [N] class indices in the order of the columns, -1 where a row does not count; where `classes` has names, these,
+                and None or NaN where a row does not count.
             sample_weight: [N] finite and at least 0; a weight of 2 counts as the row given twice.
 
         Returns:
@@ -49,14 +53,17 @@ class Calibrator(Classifier):
         Raises:
             DistributionError: a row is not what it is declared to be, or holds NaN; names the first such row.
             LabelError: a label without a column.
+            DTypeError: X or weights that are no real numbers, or a masked array, whose mask would be lost.
             ArgumentError: a parameter, weight or shape breaks its rule, or no row counts; holds rule, value and remedy.
         """
         self.check_parameters()
-        values, target = training_rows(self, X, y)
+        values, target = training_rows(self, predictions(X), labels(y, names_of(self.classes)))
         self.classes_ = self._named(values.shape[1])
         spec = self.spec(weighted=sample_weight is not None)
-        batch = Batch(values, self._codes(target), name="X", weight=_weights(sample_weight, len(values)))
-        check(spec, batch)
+        known = indices(target, spec.n_classes)
+        batch = Batch(values, known, name="X", weight=weights(sample_weight, len(values)))
+        # By then nothing but a weight can be wrong.
+        check(spec, replace(batch, name="sample_weight"))
         rows = np.flatnonzero(counts(batch))
         check_contradiction(len(rows), distributions(spec, batch, rows))
         self.learn(spec, batch)
@@ -64,18 +71,33 @@ class Calibrator(Classifier):
 
     def predict_proba(self, X: Any) -> Floats:
         """Calibrated probabilities [N, C], in the order of `classes_`; a class at -inf keeps probability 0."""
-        values = rows_to_calibrate(self, X)
+        values = rows_to_calibrate(self, predictions(X))
         return self.calibrated(Batch(values, np.zeros(len(values), np.int64), name="X"))
 
     def predict_log_proba(self, X: Any) -> Floats:
         """Their logarithms [N, C], in nats; -inf where a probability is 0."""
-        values = rows_to_calibrate(self, X)
+        values = rows_to_calibrate(self, predictions(X))
         return self.calibrated(Batch(values, np.zeros(len(values), np.int64), name="X"), logarithms=True)
 
     def predict(self, X: Any) -> npt.NDArray[Any]:
         """The most probable class of each row, [N]."""
         probs = self.predict_proba(X)
         return self.classes_[np.argmax(probs, axis=1)]
+
+    def score(self, X: Any, y: Any, sample_weight: npt.ArrayLike | None = None) -> float:
+        """Accuracy: the weighted share of rows whose most probable class came true, among those that have a class."""
+        probs = self.predict_proba(X)
+        n, n_classes = probs.shape
+        given = labels([] if y is None else y, names_of(self.classes))
+        if given.shape != (n,):
+            raise ShapeError(f"y must be shaped ({n},), a label for each row of X", f"found {given.shape}", "Give a label a row.")
+        batch = Batch(probs, indices(given, n_classes), name="sample_weight", weight=weights(sample_weight, n))
+        check(self.spec(weighted=sample_weight is not None), batch)
+        rows = counts(batch)
+        if not rows.any():
+            raise ArgumentError("there must be rows to judge", "every row is without a class or has weight zero", "Give some.")
+        right = np.argmax(probs, axis=1) == batch.target
+        return float(np.average(right[rows], weights=None if batch.weight is None else batch.weight[rows]))
 
     def calibrated(self, batch: Batch, *, logarithms: bool = False) -> Floats:
         """Probabilities [N, C] of the rows of a batch, or their logarithms; labels are not looked at."""
@@ -113,9 +135,11 @@ class Calibrator(Classifier):
 
     def check_parameters(self) -> None:
         """Refuse parameters that break their rules."""
-        if self.kind not in KINDS:
+        kind: Any = self.kind
+        if not isinstance(kind, str) or kind not in KINDS:
             rule = f"kind must be one of {', '.join(map(repr, KINDS))}"
-            raise ArgumentError(rule, f"found {self.kind!r}", "It says what X holds; nothing guesses.")
+            raise ArgumentError(rule, found(kind), "It says what X holds; nothing guesses.")
+        names_of(self.classes)
 
     def spec(self, *, weighted: bool = False) -> Spec:
         """What rows are."""
@@ -165,28 +189,13 @@ class Calibrator(Classifier):
 
     def _named(self, columns: int) -> npt.NDArray[Any]:
         """The classes: as given, else numbers."""
-        if self.classes is None:
+        names = names_of(self.classes)
+        if names is None:
             return np.arange(columns)
-        if len(self.classes) != columns:
-            found = f"{len(self.classes)} names for {columns} columns"
-            raise ShapeError("classes must name every column of X", found, "Name all, in the order of the columns.")
-        return np.asarray(list(self.classes))
-
-    def _codes(self, target: npt.NDArray[Any]) -> npt.NDArray[np.int64]:
-        """[N] class indices."""
-        if self.classes is None:
-            if target.dtype.kind not in "iubf":
-                found = f"y holds {target.dtype}"
-                remedy = "Name the classes in the order of the columns: classes=[...]."
-                raise LabelError("without classes= labels must be class indices", found, remedy)
-            return target.astype(np.int64)
-        place = {name: n for n, name in enumerate(self.classes_.tolist())}
-        names, codes = np.unique(target, return_inverse=True)
-        strange = [name for name in names.tolist() if name not in place]
-        if strange:
-            found = f"y holds {strange[0]!r}"
-            raise LabelError("labels must be among classes", found, "Does it need another spelling, or is a column missing?")
-        return np.array([place[name] for name in names.tolist()], np.int64)[codes.reshape(-1)]
+        if len(names) != columns:
+            count = f"{len(names)} names for {columns} columns"
+            raise ShapeError("classes must name every column of X", count, "Name all, in the order of the columns.")
+        return np.asarray(names)
 
 
 def _finite(answer: Floats, part: Batch) -> Floats:
@@ -197,13 +206,3 @@ def _finite(answer: Floats, part: Batch) -> Floats:
         rule = "calibrated rows must have probabilities, which are numbers"
         raise DistributionError(rule, found, "Is the calibrator one that was fitted to such predictions? Fit it again.")
     return answer
-
-
-def _weights(sample_weight: npt.ArrayLike | None, rows: int) -> Floats | None:
-    """[N] weights in float64; `check` looks at their values."""
-    if sample_weight is None:
-        return None
-    weight = np.asarray(sample_weight, np.float64)
-    if weight.shape != (rows,):
-        raise ShapeError(f"sample_weight must be shaped ({rows},), as y is", f"found {weight.shape}", "Give a weight a row.")
-    return weight

@@ -11,11 +11,9 @@ import numpy.typing as npt
 from sklearn.base import BaseEstimator, ClassifierMixin
 from sklearn.exceptions import ConvergenceWarning
 from sklearn.isotonic import IsotonicRegression
-from sklearn.utils.multiclass import check_classification_targets
 from sklearn.utils.validation import check_is_fitted, validate_data
 
-from xent._errors import ArgumentError
-from xent.evaluate.inputs.values import as_array
+from xent._errors import ArgumentError, DTypeError
 
 _validated: Callable[..., Any] = validate_data
 FLOATS = [np.float64, np.float32, np.float16]
@@ -37,23 +35,32 @@ else:
 
 def training_rows(estimator: Classifier, X: Any, y: Any) -> tuple[npt.NDArray[Any], npt.NDArray[Any]]:
     """Predictions [N, C], whatever they hold, and target [N], as scikit-learn validates them."""
-    values, target = _validated(estimator, _array(X), y, dtype=FLOATS, ensure_all_finite=False)
+    values, target = _accepted(lambda: _validated(estimator, X, y, dtype=FLOATS, ensure_all_finite=False))
     if values.shape[1] < 2:
         found = f"n_features = {values.shape[1]}"
         raise ArgumentError("X needs a column for each of at least two classes", found, "Give both columns of two classes.")
-    check_classification_targets(target)
     return values, target
 
 
 def rows_to_calibrate(estimator: Classifier, X: Any) -> npt.NDArray[Any]:
     """Predictions [N, C] for a fitted calibrator."""
     check_is_fitted(estimator)
-    return _validated(estimator, _array(X), dtype=FLOATS, ensure_all_finite=False, reset=False)
+    return _accepted(lambda: _validated(estimator, X, dtype=FLOATS, ensure_all_finite=False, reset=False))
 
 
-def _array(X: Any) -> Any:
-    """A tensor as an array; anything else as it is."""
-    return as_array(X) if hasattr(X, "detach") else X
+def _accepted(validation: Callable[[], Any]) -> Any:
+    """What scikit-learn makes of arguments; what it refuses is refused in its words."""
+    rule, remedy = "X must be predictions [N, C] and y their labels [N], as scikit-learn takes them", "Mend what it names."
+
+    def said(error: Exception) -> str:
+        return f"it says: {str(error).rstrip('.')}"
+
+    try:
+        return validation()
+    except (TypeError, OverflowError) as error:
+        raise DTypeError(rule, said(error), remedy) from error
+    except ValueError as error:
+        raise ArgumentError(rule, said(error), remedy) from error
 
 
 def isotonic_steps(

@@ -5,6 +5,7 @@ Numbers are written with the fewest digits that read back to the same float64.
 
 from __future__ import annotations
 
+import errno
 import json
 import math
 import os
@@ -26,17 +27,38 @@ MOST_BYTES = 256 << 20
 """A larger file is not read: a matrix for 3,000 classes takes as much."""
 MOST_CLASSES = 1 << 20
 REMEDY = "Fit and save it again."
+PASS = "Pass the path of a calibrator.json."
+ASTRAY = {errno.EISDIR, errno.ENOENT, errno.ENOTDIR, errno.EACCES, errno.EPERM, errno.EROFS, errno.ENAMETOOLONG, errno.ELOOP}
+"""What is wrong with a path, not with a disk."""
 
 
 def write(calibrator: Calibrator, path: str | os.PathLike[str]) -> None:
-    """Write the calibrator, whole or not at all."""
-    save(path, render(calibrator).encode())
+    """Write the calibrator, whole or not at all; ArgumentError where the path leads to no file that could be written."""
+    rule, remedy = "a calibrator is saved to a file in a folder that there is", "Name a file that can be written there."
+    name, data = _named(path, rule, remedy), render(calibrator).encode()
+    try:
+        save(name, data)
+    except ValueError as error:
+        raise ArgumentError(rule, f"the path {shown(name)} gives: {error}", remedy) from error
+    except OSError as error:
+        if error.errno in ASTRAY:
+            raise ArgumentError(rule, f"writing {name} gives: {error.strerror}", remedy) from error
+        # Not the temporary name, which is nobody's business.
+        raise OSError(error.errno, error.strerror or str(error), name) from error
+
+
+def _named(path: object, rule: str, remedy: str) -> str:
+    """A path as text; refused where it is none."""
+    if not isinstance(path, str | bytes | os.PathLike):
+        raise ArgumentError(rule, f"found {type(path).__name__}, which is no path", remedy)
+    return os.fsdecode(cast("str", path))
 
 
 def render(calibrator: Calibrator) -> str:
     """The JSON text, an entry a line."""
     if not hasattr(calibrator, "classes_"):
         raise ArgumentError("only a fitted calibrator can be saved", "this one has no classes_", "Call fit first.")
+    calibrator.check_parameters()
     parameters = calibrator.get_params(deep=False)
     kind, classes = parameters.pop("kind"), parameters.pop("classes")
     entries = {
@@ -45,22 +67,14 @@ def render(calibrator: Calibrator) -> str:
         "method": calibrator.METHOD,
         "kind": kind,
         "n_classes": len(calibrator.classes_),
-        "classes": None if classes is None else _portable(calibrator.classes_.tolist()),
+        "classes": None if classes is None else calibrator.classes_.tolist(),
         "log_loss_before": _loss(calibrator.log_loss_before_),
         "log_loss_after": _loss(calibrator.log_loss_after_),
-        "parameters": parameters,
+        "parameters": {name: int(value) if name == "max_iter" else float(value) for name, value in parameters.items()},
         "fitted": calibrator.fitted(),
     }
     lines = [f"{json.dumps(name)}: {_dumps(value)}" for name, value in entries.items()]
     return "{\n" + ",\n".join(lines) + "\n}\n"
-
-
-def _portable(classes: list[Any]) -> list[Any]:
-    """Names that JSON gives back as they were."""
-    if {type(name) for name in classes} in ({str}, {int}, {bool}):
-        return classes
-    found = f"they are {type(classes[0]).__name__}"
-    raise ArgumentError("classes must be texts or whole numbers to be saved", found, "Name them by texts.")
 
 
 def _loss(value: float) -> float | str:
@@ -100,26 +114,31 @@ def load_calibrator(path: str | os.PathLike[str]) -> Calibrator:
 
 def read(path: str | os.PathLike[str], cls: type[Made]) -> Made:
     """The calibrator in a file; ArgumentError where it holds none."""
-    name = os.fspath(path)
+    name = _named(path, "a saved calibrator is loaded from a file", PASS)
     try:
-        with open(path, "rb") as file:
+        with open(name, "rb") as file:
             data = file.read(MOST_BYTES + 1)
+    except ValueError as error:
+        raise _refused(shown(name), f"reading it gives: {error}", PASS) from error
     except OSError as error:
-        raise _refused(name, f"reading it gives: {error.strerror}", "Pass the path of a calibrator.json.") from error
+        raise _refused(name, f"reading it gives: {error.strerror}", PASS) from error
     if len(data) > MOST_BYTES:
-        raise _refused(name, f"it has more than {MOST_BYTES >> 20} MiB", "Pass the path of a calibrator.json.")
+        raise _refused(name, f"it has more than {MOST_BYTES >> 20} MiB", PASS)
     return parsed(data, name, cls)
 
 
 def parsed(text: str | bytes, name: str, cls: type[Made]) -> Made:
     """The calibrator in a text: of our format and version, of that class, and whole."""
+    given: Any = text
+    if not isinstance(given, str | bytes | bytearray):
+        raise _refused(name, f"found {type(given).__name__}, which is no text", "Pass what to_json wrote.")
     try:
         document = json.loads(text, parse_constant=_no_constant, object_pairs_hook=_object)
     except (ValueError, RecursionError) as error:
         found = f"it is no JSON ({' '.join(str(error).split())})"
-        raise _refused(name, found, "Pass the path of a calibrator.json.") from error
+        raise _refused(name, found, PASS) from error
     if not isinstance(document, dict) or cast("dict[str, Any]", document).get("format") != FORMAT:
-        raise _refused(name, f'its "format" is not "{FORMAT}"', "Pass the path of a calibrator.json.")
+        raise _refused(name, f'its "format" is not "{FORMAT}"', PASS)
     version = cast("dict[str, Any]", document).get("version")
     if type(version) is not int or version != VERSION:
         found = f"its version is {shown(version)} and this xent reads version {VERSION}"
@@ -142,6 +161,7 @@ def _made(entries: Entries, cls: type[Made]) -> Made:
     made.kind = cast(Any, entries.text("kind", "logits", "log-probs", "probs"))
     made.n_features_in_ = entries.count("n_classes")
     made.classes = _classes(entries, made.n_features_in_)
+    made.check_parameters()
     made.classes_ = np.arange(made.n_features_in_) if made.classes is None else np.asarray(made.classes)
     made.spec()
     made.log_loss_before_, made.log_loss_after_ = entries.loss("log_loss_before"), entries.loss("log_loss_after")
@@ -149,7 +169,6 @@ def _made(entries: Entries, cls: type[Made]) -> Made:
     made.restore(fitted)
     fitted.done()
     entries.done()
-    made.check_parameters()
     return cast(Made, made)
 
 

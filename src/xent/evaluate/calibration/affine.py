@@ -91,7 +91,8 @@ class VectorScaling(AffineScaling):
     def penalty(self, theta: Floats, n_classes: int) -> Penalty:
         """``l2 · (Σ (w − 1)² + Σ b²) / C``."""
         away = theta - self.start(n_classes)
-        return Penalty(float(self.l2 * (away @ away) / n_classes), 2.0 * self.l2 / n_classes * away)
+        l2 = float(self.l2)
+        return Penalty(float(l2 * (away @ away) / n_classes), 2.0 * l2 / n_classes * away)
 
     def fitted(self) -> dict[str, Any]:
         """w / T, b and what is known of the fit."""
@@ -183,9 +184,9 @@ class MatrixScaling(AffineScaling):
 
     def penalty(self, theta: Floats, n_classes: int) -> Penalty:
         """``off_diagonal · Σ_{j≠k} W_jk² / (C(C − 1)) + intercept · Σ b² / C``."""
-        weights = np.full((n_classes, n_classes), self.off_diagonal / (n_classes * (n_classes - 1)))
+        weights = np.full((n_classes, n_classes), float(self.off_diagonal) / (n_classes * (n_classes - 1)))
         np.fill_diagonal(weights, 0.0)
-        each = np.concatenate([weights.reshape(-1), np.full(n_classes, self.intercept / n_classes)])
+        each = np.concatenate([weights.reshape(-1), np.full(n_classes, float(self.intercept) / n_classes)])
         return Penalty(float(each @ np.square(theta)), 2.0 * each * theta)
 
     def fitted(self) -> dict[str, Any]:

@@ -12,6 +12,7 @@ from xent._errors import ArgumentError, DistributionError
 from xent.evaluate.calibration._calibrator import Calibrator
 from xent.evaluate.calibration._entries import Entries
 from xent.evaluate.calibration._estimator import isotonic_steps
+from xent.evaluate.calibration._parameters import found, real
 from xent.evaluate.calibration._rows import counts, logits_of, pieces, scored
 from xent.evaluate.state.batch import Batch
 from xent.evaluate.state.spec import Kind, Spec
@@ -74,15 +75,15 @@ class IsotonicCalibration(Calibrator):
     def check_parameters(self) -> None:
         """Refuse parameters that break their rules."""
         super().check_parameters()
-        if not 0.0 <= self.floor < 0.5:
-            rule = "floor must lie in [0, 1/C)"
-            raise ArgumentError(rule, f"found {self.floor!r}", "0 leaves zeros as they are; 1e-6 serves most.")
+        if not 0.0 <= real(self.floor) < 0.5:
+            rule = "floor must be a number in [0, 1/C)"
+            raise ArgumentError(rule, found(self.floor), "0 leaves zeros as they are; 1e-6 serves most.")
 
     def learn(self, spec: Spec, batch: Batch) -> None:
         """Fit to checked rows."""
         if self.floor * spec.n_classes >= 1.0:
-            found = f"found {self.floor!r} with {spec.n_classes} classes"
-            raise ArgumentError("floor must lie in [0, 1/C)", found, "0 leaves zeros as they are; 1e-6 serves most.")
+            beyond = f"{found(self.floor)} with {spec.n_classes} classes"
+            raise ArgumentError("floor must be a number in [0, 1/C)", beyond, "0 leaves zeros as they are; 1e-6 serves most.")
         count = int(np.count_nonzero(counts(batch)))
         if not count:
             raise ArgumentError("there must be rows to fit to", "every row is without a class or has weight zero", "Give some.")
@@ -132,7 +133,7 @@ class IsotonicCalibration(Calibrator):
             raised = np.stack([1.0 - second, second], axis=1)
         else:
             raised = np.stack([np.interp(probs[:, k], *curve) for k, curve in enumerate(self.curves_)], axis=1)
-        raised = np.where(masked, 0.0, np.maximum(raised, self.floor))
+        raised = np.where(masked, 0.0, np.maximum(raised, float(self.floor)))
         only = masked.sum(axis=1) == masked.shape[1] - 1
         raised[only] = ~masked[only]
         with np.errstate(invalid="ignore"):
