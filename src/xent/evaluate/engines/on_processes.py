@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import multiprocessing
 import os
+import signal
 import threading
-from collections.abc import Iterator, Sequence
+from collections.abc import Generator, Iterator, Sequence
 from concurrent.futures import FIRST_COMPLETED, Future, ProcessPoolExecutor, wait
 from concurrent.futures.process import BrokenProcessPool
+from contextlib import contextmanager
 from multiprocessing import connection
 
 from xent._errors import ArgumentError, XentError
@@ -78,6 +80,11 @@ def _round(
                     outcome = _outcome(future)
                     del running[future], attempts[number]
                     yield number, outcome
+        except BaseException:
+            # Nobody takes what they are at, and that may last.
+            for process in list((pool._processes or {}).values()):
+                process.terminate()
+            raise
         finally:
             pool.shutdown(wait=False, cancel_futures=True)
 
@@ -88,8 +95,19 @@ def _filled(
     """Give the workers as many units as they hold, so that when one dies only these were at work; whether any runs."""
     while len(running) < count and (number := next(waiting, None)) is not None:
         attempts[number] += 1
-        running[pool.submit(_work, number)] = number
+        with _unheard():
+            running[pool.submit(_work, number)] = number
     return bool(running)
+
+
+@contextmanager
+def _unheard() -> Generator[None]:
+    """Processes started meanwhile hear no Ctrl-C, which a terminal sends to all: the driver ends them, and hears it after."""
+    before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
+    try:
+        yield
+    finally:
+        signal.pthread_sigmask(signal.SIG_SETMASK, before)
 
 
 def _outcome(future: Future[bytes]) -> bytes | XentError:
