@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from typing import Any
 
 import numpy as np
 import pytest
@@ -145,3 +146,69 @@ def test_rows_left_out_of_one_model_are_named(rows: Rows) -> None:
         "models are compared on the same rows; of the first count 40 (0 have no label, 0 are unfit), "
         "of the second 39 (0 have no label, 1 are unfit). Mend these rows, or remove them from both."
     )
+
+
+def documents(probs: np.ndarray, target: np.ndarray, weight: np.ndarray | None) -> list[dict[str, np.ndarray]]:
+    """Rows of which four have one id."""
+    weights = {} if weight is None else {"weight": weight}
+    return [{"predictions": probs, "target": target, "id": np.arange(len(target)) // 4, **weights}]
+
+
+OTHER_WEIGHTS = "models are compared on the same weights; they differ. Name the same column of weights."
+
+
+def test_models_are_compared_on_the_weight_of_each_row(rows: Rows) -> None:
+    one, other = (
+        documents(rows.probs, rows.target, rows.weight),
+        documents(rows.probs[::-1], rows.target[::-1], rows.weight[::-1]),
+    )
+    other[0]["id"] = one[0]["id"][::-1]
+    in_any_order = xent.evaluate.compare(one, other, kind="probs")
+    assert in_any_order.log_loss_nats.difference.value == 0.0
+    exchanged = rows.weight.reshape(-1, 4)[:, ::-1].ravel()
+    with pytest.raises(xent.ArgumentError) as refused:
+        xent.evaluate.compare(one, documents(rows.probs, rows.target, exchanged), kind="probs")
+    assert str(refused.value) == OTHER_WEIGHTS
+
+
+def test_a_zero_of_weight_has_one_sign_and_no_weight_is_one(rows: Rows) -> None:
+    plus, minus = (np.where(np.arange(rows.n) % 2, 1.0, zero) for zero in (0.0, -0.0))
+    pair = (documents(rows.probs, rows.target, weight) for weight in (plus, minus))
+    assert xent.evaluate.compare(*pair, kind="probs").log_loss_nats.difference.value == 0.0
+    bare = documents(rows.probs, rows.target, None)
+    alike = xent.evaluate.compare(documents(rows.probs, rows.target, np.ones(rows.n)), bare, kind="probs")
+    assert alike.log_loss_nats.difference.value == 0.0
+    halves = np.where(np.arange(rows.n) % 2, 0.5, 1.5)
+    for models in ((documents(rows.probs, rows.target, halves), bare), (bare, documents(rows.probs, rows.target, halves))):
+        with pytest.raises(xent.ArgumentError) as refused:
+            xent.evaluate.compare(*models, kind="probs")
+        assert str(refused.value) == OTHER_WEIGHTS
+
+
+@pytest.mark.parametrize("names", [("a",), ("a", "b", "c"), (1, 2), "ab", (), 5], ids=repr)
+def test_names_are_two_texts(rows: Rows, pair: tuple[Totals, Totals], names: Any) -> None:
+    for call in (
+        lambda: xent.evaluate.compare(rows.probs, rows.probs, rows.target, kind="probs", names=names),
+        lambda: Comparison.of(*pair, names=names),
+    ):
+        with pytest.raises(xent.DTypeError) as refused:
+            call()
+        assert str(refused.value) == f'names must be two texts; found {names!r}. Name both models: names=("old", "new").'
+
+
+def test_an_option_that_there_is_not_is_named_as_one_of_compare(rows: Rows) -> None:
+    with pytest.raises(TypeError) as refused:
+        xent.evaluate.compare(rows.probs, rows.probs, rows.target, kind="probs", foo=1)
+    assert str(refused.value) == "compare() got an unexpected keyword argument 'foo'"
+
+
+def test_one_iterator_serves_one_model(rows: Rows) -> None:
+    batches = ((rows.probs, rows.target) for _ in range(1))
+    with pytest.raises(xent.ArgumentError) as refused:
+        xent.evaluate.compare(batches, batches, kind="probs")
+    assert str(refused.value) == (
+        "each model needs predictions of its own; both are one generator, which the first model uses up. "
+        "Give a list, or one for each model."
+    )
+    listed = [(rows.probs, rows.target)]
+    assert xent.evaluate.compare(listed, listed, kind="probs").log_loss_nats.difference.value == 0.0

@@ -189,6 +189,8 @@ FORGERIES: dict[str, Callable[[dict[str, Any]], object]] = {
     "negative counts": put("counts", "rows", -1),
     "counts as text": put("counts", "rows", "3"),
     "a print beyond 64 bits": put("print", 2**64),
+    "a print of weights beyond 64 bits": put("weight_print", 2**64),
+    "a print of no weights": put("weight_print", 7),
     "groups out of order": put("groups", ["y", "x"]),
     "groups that are none": put("groups", [1, {}]),
     "a group too many": put("groups", ["x", "y", "z"]),

@@ -13,10 +13,11 @@ from xent.evaluate.inputs.columns import Columns
 from xent.evaluate.inputs.files import units_of
 from xent.evaluate.inputs.sources import file_makers, frame_batches, is_frame, is_path, layout_of, paths_of
 from xent.evaluate.inputs.values import as_array
-from xent.evaluate.means.comparison import Comparison
+from xent.evaluate.means.comparison import Comparison, two_names
 from xent.evaluate.result import Evaluation, evaluation
 from xent.evaluate.state import abreast
 from xent.evaluate.state.batch import Batch
+from xent.evaluate.state.options import class_names, wholes
 from xent.evaluate.state.spec import Choices, Kind, Spec
 from xent.evaluate.totals import Totals
 
@@ -116,7 +117,8 @@ def compare(first: Any, second: Any, target: Any = None, *, names: tuple[str, st
         which model is better.
 
     Raises:
-        ArgumentError: the models were given other rows, targets, weights or classes.
+        ArgumentError: the models were given other rows, targets, weights or classes, or one iterator for both.
+        TypeError: an option that there is not.
         XentError: as `evaluate`.
 
     Example:
@@ -129,7 +131,13 @@ def compare(first: Any, second: Any, target: Any = None, *, names: tuple[str, st
     References:
         Efron and Tibshirani, "An Introduction to the Bootstrap", 1993.
     """
-    called = names or (_called(first, "first"), _called(second, "second"))
+    unknown = sorted(set(options) - set(_judged.__kwdefaults__ or {}))
+    if unknown:
+        raise TypeError(f"compare() got an unexpected keyword argument {unknown[0]!r}")
+    called = (_called(first, "first"), _called(second, "second")) if names is None else two_names(names)
+    if first is second and isinstance(first, Iterator):
+        found = f"both are one {type(first).__name__}, which the first model uses up"
+        raise ArgumentError("each model needs predictions of its own", found, "Give a list, or one for each model.")
     one, other = (_judged(predictions, target, **options) for predictions in (first, second))
     return Comparison.of(one, other, names=called)
 
@@ -156,8 +164,8 @@ def _judged(
     skip_unfit: bool = False,
 ) -> Totals:
     """The state of one model."""
-    choices = Choices(tuple(top_k), bins, sum_tolerance)
-    words = Columns(None, kind, columns, tuple(classes))
+    choices = Choices(wholes(top_k, "top_k"), bins, sum_tolerance)
+    words = Columns(None, kind, columns, class_names(classes))
     return totals_of(Parts(predictions, target, weight, size, id, by), words, choices=choices, skip_unfit=skip_unfit)
 
 

@@ -13,9 +13,10 @@ from xent.evaluate.state.batch import SKIP, Batch, check, check_contradiction, d
 from xent.evaluate.state.confusion import Confusion
 from xent.evaluate.state.counting import Counting
 from xent.evaluate.state.exact import ExactSums
-from xent.evaluate.state.hashing import fingerprint
+from xent.evaluate.state.hashing import fingerprint, weight_print
 from xent.evaluate.state.judge import judged, judged_targets
 from xent.evaluate.state.kept import MOST_WORST, Rows, sample_size, sampled, worst
+from xent.evaluate.state.options import flag, of_type
 from xent.evaluate.state.spec import Spec
 from xent.evaluate.state.sums import group_names, sizes
 
@@ -67,14 +68,17 @@ class Totals:
         "skip_unfit",
         "spec",
         "sums",
+        "weight_print",
         "worst",
     )
 
     def __init__(self, spec: Spec, *, skip_unfit: bool = False) -> None:
         """The state of no rows."""
-        self.spec, self.skip_unfit = spec, skip_unfit
+        of_type(spec, Spec, "a state counts what a Spec says")
+        self.spec, self.skip_unfit = spec, flag(skip_unfit, "skip_unfit")
         self.counts = dict.fromkeys(COUNTS, 0)
         self.print = 0
+        self.weight_print = 0
         self.alike = spec.kind == "logits"
         """Whether all logits counted so far are distributions."""
         self.missing: tuple[str, ...] = ()
@@ -99,7 +103,8 @@ class Totals:
 
     def of(self, batch: Batch) -> Totals:
         """The state of a batch alone, which counts as this one does; it may be computed beside others."""
-        check(self.spec, batch)
+        of_type(batch, Batch, "rows come in a Batch")
+        batch = check(self.spec, batch)
         if not len(batch.target):
             return Totals(self.spec)
         if self.spec.kind == "target-log-probs":
@@ -122,6 +127,7 @@ class Totals:
         }
         part.alike = distributions(self.spec, batch, counting.counted)
         part.print = fingerprint(counting.keys, counting.target)
+        part.weight_print = weight_print(counting.keys, counting.target, counting.weight)
         part.groups = counting.groups
         part.sums |= counting.sums()
         if binned is not None:
@@ -157,7 +163,9 @@ class Totals:
 
         Raises:
             ArgumentError: the states count different things.
+            DTypeError: what is given is no state.
         """
+        of_type(other, Totals, "a state merges with another")
         if other is self:
             raise ArgumentError("no row may be counted twice", "a state is to be merged with itself", "Merge it with another.")
         if self.spec != other.spec:
@@ -166,6 +174,7 @@ class Totals:
         self._merge_groups(other)
         self.counts = {name: self.counts[name] + other.counts[name] for name in COUNTS}
         self.print, self.alike = (self.print + other.print) % 2**64, self.alike and other.alike
+        self.weight_print = (self.weight_print + other.weight_print) % 2**64
         for name, sums in self.sums.items():
             if not name.startswith("group_"):
                 sums.merge(other.sums[name])
@@ -237,5 +246,6 @@ class Totals:
 
         Raises:
             ArgumentError: the bytes are no such state, are of another version, or were altered.
+            DTypeError: what is given holds no bytes.
         """
         return packed.unpacked(data, cls)

@@ -9,12 +9,13 @@ from typing import Any, NamedTuple
 import numpy as np
 import numpy.typing as npt
 
-from xent._errors import ArgumentError
+from xent._errors import ArgumentError, DTypeError
 from xent.evaluate.display.json_numbers import plain
 from xent.evaluate.means.intervals import Bootstrap, Estimate, around
 from xent.evaluate.means.refinement import fit
 from xent.evaluate.state.exact import ratio
 from xent.evaluate.state.hashing import BUCKETS
+from xent.evaluate.state.options import of_type, shown
 from xent.evaluate.totals import Totals
 
 Floats = npt.NDArray[np.float64]
@@ -69,9 +70,12 @@ class Comparison:
         """Compare the states of two models that saw the same rows.
 
         Raises:
-            ArgumentError: they saw different rows, or different targets of them, or none that counts.
+            ArgumentError: they saw different rows, or different targets or weights of them, or none that counts.
+            DTypeError: what is given are no states, or no names.
         """
+        names = two_names(names)
         for totals in (first, second):
+            of_type(totals, Totals, "states of models are compared")
             totals.check_judgeable()
         _check_same_rows(first, second)
         pair = _Pair(first, second)
@@ -85,13 +89,21 @@ class Comparison:
         )
 
 
+def two_names(names: Any) -> tuple[str, str]:
+    """What two models are called."""
+    listed = tuple(names) if isinstance(names, tuple | list) else ()
+    if len(listed) != 2 or not all(isinstance(name, str) for name in listed):
+        raise DTypeError("names must be two texts", f"found {shown(names)}", 'Name both models: names=("old", "new").')
+    return str(listed[0]), str(listed[1])
+
+
 def _check_same_rows(first: Totals, second: Totals) -> None:
     """Refuse to compare over different rows."""
     if first.spec.classes != second.spec.classes and first.spec.n_classes and second.spec.n_classes:
         found = "their columns name other ones, or in another order"
         raise ArgumentError("models are compared on the same classes", found, "Name them alike, with --classes.")
     if first.print == second.print and first.counts["rows"] == second.counts["rows"]:
-        if first.sums["bucket_weight"].wholes() != second.sums["bucket_weight"].wholes():
+        if not _same_weights(first, second):
             raise ArgumentError("models are compared on the same weights", "they differ", "Name the same column of weights.")
         return
     one, other = (f"{t.counted} ({t.counts['ignored']} have no label, {t.counts['unfit']} are unfit)" for t in (first, second))
@@ -103,6 +115,13 @@ def _check_same_rows(first: Totals, second: Totals) -> None:
         found = f"both have {first.counts['rows']}, but other rows or other targets"
     remedy = "Rows are paired by their place, or by --id where there is one."
     raise ArgumentError("models are compared on the same rows", found, remedy)
+
+
+def _same_weights(first: Totals, second: Totals) -> bool:
+    """Whether each row weighs the same; beside rows without weights, where ``Σ w = Σ w² = n``, each weighs 1."""
+    if first.spec.weighted and second.spec.weighted and first.weight_print != second.weight_print:
+        return False
+    return all(first.sums[name].wholes() == second.sums[name].wholes() for name in ("bucket_weight", "square_weight"))
 
 
 class _Mean(NamedTuple):

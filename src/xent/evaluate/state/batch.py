@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
 from xent._errors import ArgumentError, DistributionError, DTypeError, LabelError, ShapeError
+from xent.evaluate.state import native
 from xent.evaluate.state.groups import Groups
 from xent.evaluate.state.hashing import Keys, row_keys
 from xent.evaluate.state.judge import SUM_TOLERANCE, sum_tolerance
@@ -20,6 +21,8 @@ Indices = npt.NDArray[np.int64]
 
 LEAST_WEIGHT, MOST_WEIGHT = 1e-75, 1e75
 """The squares of others, times the square of a loss, could leave float64."""
+MOST_NUMBER = 2**63 - 1
+"""Sources and rows are numbered in int64."""
 ROUNDED, ROUNDED_CLASS, MOST_ROUNDED = 0.01, 0.005, 0.05
 """Sums of numbers in [0, 1] so near 1 look like rounding: for few classes, for each of many, and at most."""
 STEPS = (0.001, 0.002, 0.005, 0.01, 0.02, 0.03, 0.05, 0.06)
@@ -43,11 +46,11 @@ class Batch:
 
     Args:
         values: [N, C] predictions, or [N] log-probabilities of the targets, in float16, float32 or float64.
-        target: [N] class indices; -1 for rows that do not count.
+        target: [N] class indices, in any whole numbers; -1 for rows that do not count.
         source: the number of the source, a file say, among all; -1 for a part of one, whose rows have no numbers of their own.
         first: the number of the first row in its source, from 0.
         name: what to call the source in messages.
-        keys: [N] what decides how a row is drawn again; else source and row do.
+        keys: [N] in uint64: what decides how a row is drawn again; else source and row do.
         ids: [N] what the user calls a row.
         weight: [N] 0, or in [1e-75, 1e75].
         size: [N] bytes of what a row predicts.
@@ -71,35 +74,61 @@ class Batch:
         """[N] the key of each row."""
         return row_keys(self.source, self.first, len(self.target)) if self.keys is None else self.keys
 
+    def called(self, row: int) -> str:
+        """What the user calls a row; nothing where it is called nothing."""
+        name: Any = "" if self.ids is None else self.ids[row]
+        if not isinstance(name, str):
+            raise DTypeError("ids must be texts", f"{self.place(row)} has {type(name).__name__}", "Give str() of each.")
+        return str(name)
+
     def place(self, row: int) -> str:
         """What to call a row in a message."""
         known = f" (id {self.ids[row]!r})" if self.ids is not None else ""
         return f"row {self.first + row}{known} of {self.name}"
 
 
-def check(spec: Spec, batch: Batch) -> None:
-    """Refuse a batch whose arrays do not belong together or whose labels and weights break a rule."""
-    n = len(batch.target)
+def check(spec: Spec, batch: Batch) -> Batch:
+    """The batch as compiled code takes it.
+
+    Refused where its arrays are none, or do not belong together, or where labels and weights break a rule.
+    """
+    n = len(native.column(batch.target, native.LABELS, batch.name))
+    _check_values(spec, batch, n)
+    native.check_ids(batch.ids, n, batch.name)
+    known = replace(
+        batch,
+        source=native.number(batch.source, "source", (-MOST_NUMBER - 1, MOST_NUMBER), "Sources are counted from 0."),
+        first=native.number(batch.first, "first", (0, MOST_NUMBER - n), "Rows are counted from 0."),
+        placed=native.number(batch.placed, "placed", (0, n), "It counts rows of this batch."),
+        keys=native.keys(batch.keys, n, batch.name),
+        group=None if batch.group is None else native.groups(batch.group, batch.name),
+    )
+    _check_labels(spec, known)
+    _check_brought(batch.name, n, "groups", spec.by is not None, None if known.group is None else (len(known.group),))
+    return replace(
+        known,
+        target=native.native(batch.target, native.LABELS),
+        weight=_amounts(known, batch.weight, spec.weighted, native.WEIGHTS),
+        size=_amounts(known, batch.size, spec.sized, native.SIZES),
+    )
+
+
+def _check_values(spec: Spec, batch: Batch, n: int) -> None:
+    if not native.is_plain(batch.values) or batch.values.dtype.name not in SUM_TOLERANCE:
+        rule = f"predictions must be {', '.join(SUM_TOLERANCE)}"
+        raise DTypeError(rule, f"{batch.name} has {native.held(batch.values)}", "Convert them, with astype(float) say.")
     expected = (n,) if spec.kind == "target-log-probs" else (n, spec.n_classes)
     if batch.values.shape != expected:
         rule = f"predictions must be shaped {expected}, as targets and classes are"
         raise ShapeError(rule, f"{batch.name} has {batch.values.shape}", "Is a column missing, or one too many?")
-    if batch.values.dtype.name not in SUM_TOLERANCE:
-        rule = f"predictions must be {', '.join(SUM_TOLERANCE)}"
-        raise DTypeError(rule, f"{batch.name} has {batch.values.dtype}", "Convert them, with astype(float) say.")
-    _check_labels(spec, batch)
-    for name, wanted, found in [
-        ("weights", spec.weighted, batch.weight),
-        ("numbers of bytes", spec.sized, batch.size),
-        ("groups", spec.by is not None, batch.group),
-    ]:
-        shape = None if found is None else found.shape if isinstance(found, np.ndarray) else (len(found),)
-        if wanted != (found is not None) or (shape is not None and shape != (n,)):
-            rule = f"a batch brings {name}, one a row, if the spec says so, and else none"
-            given = "none" if shape is None else f"{shape} for {n} rows"
-            raise ArgumentError(rule, f"the spec says {wanted} and {batch.name} has {given}", "Make the two agree.")
-    _check_amounts(batch, batch.weight, "weights")
-    _check_amounts(batch, batch.size, "numbers of bytes")
+
+
+def _check_brought(source: str, n: int, name: str, wanted: bool, shape: tuple[int, ...] | None) -> None:
+    """Refuse a column that the spec does not name, or that is not of n rows; None for none."""
+    if wanted != (shape is not None) or (shape is not None and shape != (n,)):
+        rule = f"a batch brings {name}, one a row, if the spec says so, and else none"
+        given = "none" if shape is None else f"{shape} for {n} rows"
+        raise ArgumentError(rule, f"the spec says {wanted} and {source} has {given}", "Make the two agree.")
 
 
 def _check_labels(spec: Spec, batch: Batch) -> None:
@@ -112,17 +141,21 @@ def _check_labels(spec: Spec, batch: Batch) -> None:
         raise LabelError(f"labels must lie in [0, {most}), or be -1 where a row does not count", found, remedy)
 
 
-def _check_amounts(batch: Batch, values: Floats | None, name: str) -> None:
-    """Refuse amounts that are negative, not finite, or whose squares are beyond measure."""
-    if values is None:
-        return
+def _amounts(batch: Batch, given: Any, wanted: bool, column: native.Wanted) -> Floats | None:
+    """Amounts in float64; refused where they are negative, not finite, or their squares are beyond measure."""
+    found = None if given is None else native.column(given, column, batch.name)
+    _check_brought(batch.name, len(batch.target), column.name, wanted, None if found is None else found.shape)
+    if found is None:
+        return None
+    values: Floats = native.native(found, column)
     bad = ~((values == 0.0) | ((values >= LEAST_WEIGHT) & (values <= MOST_WEIGHT)))
     if bad.any():
         row = int(np.argmax(bad))
-        found = f"{batch.place(row)} holds {values[row]:g} ({int(bad.sum())} such rows)"
-        rule = f"{name} must be 0 or lie in [{LEAST_WEIGHT:g}, {MOST_WEIGHT:g}]"
+        place = f"{batch.place(row)} holds {values[row]:g} ({int(bad.sum())} such rows)"
+        rule = f"{column.name} must be 0 or lie in [{LEAST_WEIGHT:g}, {MOST_WEIGHT:g}]"
         remedy = "0 leaves a row out; of weights only their ratios matter, so divide all by the greatest."
-        raise ArgumentError(rule, found, remedy if name == "weights" else "Mend or remove these rows.")
+        raise ArgumentError(rule, place, remedy if column is native.WEIGHTS else "Mend or remove these rows.")
+    return values
 
 
 def distributions(spec: Spec, batch: Batch, rows: Indices) -> bool:

@@ -26,6 +26,8 @@ def check(totals: Totals) -> None:
     _agree(all(type(name) is str for name in spec.classes), "classes are no names")
     _agree(type(spec.weighted) is bool and type(spec.sized) is bool, "the spec is none")
     _agree(min(totals.counts.values()) >= 0 and 0 <= totals.print < 2**64, "counts are negative, or the print is no 64 bits")
+    _agree(0 <= totals.weight_print < 2**64, "the print of the weights is no 64 bits")
+    _agree(spec.weighted or not totals.weight_print, "there are weights of no column")
     _check_counts(totals)
     _agree(spec.kind == "logits" or not totals.alike, "only logits can look like probabilities")
     groups = totals.groups

@@ -32,7 +32,7 @@ class Counting:
     """The counted rows of one batch, and the sums over them."""
 
     def __init__(self, spec: Spec, batch: Batch, rows: Judged, counted: Indices) -> None:
-        """Rows in `counted` alone."""
+        """Rows in `counted` alone, of a batch that was checked."""
         every = len(counted) == len(batch.target)
         self._take: Callable[[Any], Any] = (lambda column: column) if every else (lambda column: column[counted])
         self.spec, self.batch, self.rows, self.counted = spec, batch, rows, counted
@@ -45,8 +45,7 @@ class Counting:
         self.nats: Floats = np.where(self.infinite, 0.0, nats) if self.n_infinite else nats
         self.squares: Floats = self.nats * self.nats
         self.bucket = buckets(self.keys)
-        groups = batch.group if batch.group is None or isinstance(batch.group, Groups) else Groups.of(batch.group)
-        groups = None if groups is None else groups.taken(counted)
+        groups = batch.group.taken(counted) if isinstance(batch.group, Groups) else None
         self.groups: tuple[str, ...] = () if groups is None else groups.names
         self.group: Indices | None = None if groups is None else groups.place
         self._sizes = {name: n or len(self.groups) for name, n in sizes(spec).items()}
@@ -183,7 +182,7 @@ class Counting:
         unknown = self.spec.n_classes == 0
         columns["predicted"] = np.full(len(at), -1) if unknown else self.rows.predicted[at]
         columns["confidence"] = np.full(len(at), np.nan) if unknown else self.rows.confidence[at]
-        columns["id"] = np.array(["" if self.batch.ids is None else self.batch.ids[row] for row in at.tolist()], np.object_)
+        columns["id"] = np.array([self.batch.called(row) for row in at.tolist()], np.object_)
         return worst(Rows(columns))
 
     def sample(self, most: int, last: int | None) -> Rows | None:

@@ -36,6 +36,15 @@ def fingerprint(keys: Keys, target: npt.NDArray[np.int64]) -> int:
     return tally.fingerprint(keys, target, marks)
 
 
+def weight_print(keys: Keys, target: npt.NDArray[np.int64], weight: npt.NDArray[np.float64] | None) -> int:
+    """The same of rows, their targets and their weights; 0 where there are none. Of rows of one key the target tells which."""
+    if weight is None:
+        return 0
+    # A zero has one sign.
+    marks = mixed((weight + 0.0).view(np.uint64))
+    return fingerprint(mixed(keys ^ marks), target)
+
+
 def poisson_counts(replicates: int, seed: int) -> npt.NDArray[np.float64]:
     """[B, 1024] draws of a Poisson distribution of mean 1, each from its place and the seed alone."""
     start = mixed(np.array([seed], np.uint64))

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import numpy.typing as npt
 
-from xent._errors import ArgumentError
+from xent._errors import ArgumentError, DTypeError
 from xent.evaluate.state.confusion import Confusion
 from xent.evaluate.state.consistent import check
 from xent.evaluate.state.exact import ExactSums
@@ -42,6 +42,7 @@ def packed(totals: Totals) -> bytes:
         "spec": totals.spec.as_json(),
         "counts": totals.counts,
         "print": totals.print,
+        "weight_print": totals.weight_print,
         "alike": totals.alike,
         "groups": list(totals.groups),
         "confusion_full": totals.confusion.full,
@@ -67,7 +68,7 @@ def _digest(body: bytes) -> bytes:
 
 def unpacked(data: bytes, kind: type[Totals]) -> Totals:
     """The state that these bytes hold; ArgumentError for any others."""
-    data = bytes(data)
+    data = _bytes(data)
     body = _checked_body(data)
     try:
         header, arrays = _opened(body)
@@ -79,6 +80,16 @@ def unpacked(data: bytes, kind: type[Totals]) -> Totals:
     if not same:
         raise ArgumentError(RULE, "it is not written as a state is", REMEDY)
     return totals
+
+
+def _bytes(data: Any) -> bytes:
+    """What lies in memory; a number is no length to take."""
+    try:
+        return data if type(data) is bytes else bytes(memoryview(data))
+    except (BufferError, TypeError, ValueError) as error:
+        raise DTypeError(
+            "a state is read from bytes", f"found {type(data).__name__}", "Give what Totals.to_bytes wrote."
+        ) from error
 
 
 def _checked_body(data: bytes) -> bytes:
@@ -113,7 +124,8 @@ def _opened(body: bytes) -> tuple[dict[str, Any], dict[str, npt.NDArray[Any]]]:
 def _rebuilt(header: dict[str, Any], arrays: dict[str, npt.NDArray[Any]], kind: type[Totals]) -> Totals:
     totals = kind(Spec.from_json(header["spec"]))
     totals.counts = {name: int(header["counts"][name]) for name in totals.counts}
-    totals.print, totals.groups, totals.alike = int(header["print"]), tuple(header["groups"]), bool(header["alike"])
+    totals.print, totals.weight_print = int(header["print"]), int(header["weight_print"])
+    totals.groups, totals.alike = tuple(header["groups"]), bool(header["alike"])
     for name, sums in totals.sums.items():
         limbs = arrays[f"sums.{name}"].astype(np.int64, casting="safe")
         wanted = len(totals.groups) if name.startswith("group_") else len(sums)

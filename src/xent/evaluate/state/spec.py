@@ -7,6 +7,7 @@ from dataclasses import asdict, dataclass
 from typing import Any, Literal, get_args
 
 from xent._errors import ArgumentError
+from xent.evaluate.state import options
 
 Kind = Literal["logits", "log-probs", "probs", "target-log-probs"]
 """Scores of every class, logarithms of their probabilities, these themselves, or the logarithm of the target's alone."""
@@ -30,6 +31,10 @@ class Choices:
     bins: int = 15
     sum_tolerance: float | None = None
 
+    def __post_init__(self) -> None:
+        """Keep them plain; which of them go together, a `Spec` knows."""
+        _keep(self, _plain_choices(self))
+
 
 @dataclass(frozen=True, slots=True)
 class Spec:
@@ -47,6 +52,7 @@ class Spec:
 
     Raises:
         ArgumentError: an option out of its range, two classes of one name, or classes where there can be none.
+        DTypeError: an option of another type.
 
     Example:
         >>> Spec("probs", ("cat", "dog")).n_classes
@@ -63,10 +69,14 @@ class Spec:
     sum_tolerance: float | None = None
 
     def __post_init__(self) -> None:
-        """Refuse what does not go together."""
-        if self.kind not in get_args(Kind):
+        """Keep plain what is given, and refuse what does not go together."""
+        kind: Any = self.kind
+        if not isinstance(kind, str) or kind not in get_args(Kind):
             rule = f"kind must be one of {', '.join(map(repr, get_args(Kind)))}"
-            raise ArgumentError(rule, f"found {self.kind!r}", "It says what the numbers are; nothing guesses.")
+            raise ArgumentError(rule, f"found {options.shown(self.kind)}", "It says what the numbers are; nothing guesses.")
+        flags = {name: options.flag(getattr(self, name), name) for name in ("weighted", "sized")}
+        named = {"classes": options.texts(self.classes), "by": options.column_name(self.by, "by"), "kind": str(self.kind)}
+        _keep(self, _plain_choices(self) | flags | named)
         if self.sum_tolerance is not None and not 0.0 <= self.sum_tolerance <= 0.1:
             rule = "sum_tolerance must lie in [0, 0.1]"
             raise ArgumentError(rule, f"found {self.sum_tolerance!r}", "0.001 serves probabilities of three decimals.")
@@ -125,6 +135,21 @@ class Spec:
 
 CELLS = 3600
 """Cells of the confidence; bins of any number that divides it lie on their edges."""
+
+
+def _plain_choices(chosen: Choices | Spec) -> dict[str, Any]:
+    """What the caller chooses, in plain numbers."""
+    return {
+        "top_k": options.wholes(chosen.top_k, "top_k"),
+        "bins": options.whole(chosen.bins, "bins"),
+        "sum_tolerance": options.tolerance(chosen.sum_tolerance, "sum_tolerance"),
+    }
+
+
+def _keep(known: Choices | Spec, plain: dict[str, Any]) -> None:
+    """Put values into what is frozen once it is made."""
+    for name, value in plain.items():
+        object.__setattr__(known, name, value)
 
 
 def _first_repeated(values: Sequence[Any]) -> Any:
