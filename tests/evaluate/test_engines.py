@@ -6,6 +6,7 @@ import shutil
 import signal
 import subprocess
 import sys
+import time
 from dataclasses import replace
 from pathlib import Path
 
@@ -304,5 +305,26 @@ def test_workers_end_when_their_driver_is_killed(folder: Path, tmp_path: Path) -
     done = subprocess.run(command, stdout=subprocess.PIPE, text=True, env=environment, timeout=120, check=False)
     assert done.returncode == -signal.SIGKILL
     workers = [psutil.Process(int(pid)) for pid in done.stdout.split() if psutil.pid_exists(int(pid))]
+    _, alive = psutil.wait_procs(workers, timeout=30)
+    assert [process for process in alive if process.status() != psutil.STATUS_ZOMBIE] == []
+
+
+def test_an_interruption_is_one_line_though_workers_hear_it_too(folder: Path) -> None:
+    """A terminal sends Ctrl-C to the whole group, here while the workers start."""
+    command = [sys.executable, "-m", "xent.cli", "evaluate", str(folder), "--probs", "p_", "--target", "y", "--id", "id"]
+    environment = os.environ | {"PYTHONPATH": str(ROOT / "src")}
+    driver = subprocess.Popen(
+        [*command, "--engine", "local", "--workers", "2"],
+        env=environment,
+        stderr=subprocess.PIPE,
+        text=True,
+        start_new_session=True,
+    )
+    while len(workers := psutil.Process(driver.pid).children()) < 3 and driver.poll() is None:
+        time.sleep(0.02)
+    os.killpg(driver.pid, signal.SIGINT)
+    _, said = driver.communicate(timeout=60)
+    assert said.endswith("xent: interrupted; nothing is half written\n")
+    assert "Traceback" not in said
     _, alive = psutil.wait_procs(workers, timeout=30)
     assert [process for process in alive if process.status() != psutil.STATUS_ZOMBIE] == []
