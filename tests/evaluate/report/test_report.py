@@ -14,7 +14,7 @@ from tests.evaluate.report.conftest import HOSTILE, logits
 from xent.evaluate.display.words import meaning
 from xent.evaluate.report import _data
 from xent.evaluate.report._page import _columns
-from xent.evaluate.report._safe import json_text, labels, shown
+from xent.evaluate.report._safe import brief, json_text, labels, shown
 from xent.evaluate.report._tables import between, said, signed
 
 VOID = {"meta", "img", "br", "link", "input"}
@@ -248,6 +248,16 @@ def test_what_cannot_be_seen_is_written_out():
 
 def test_labels_differ():
     assert labels(["a\u200b", r"a\u200b", "", "b"]) == [r"a\u200b (0)", r"a\u200b (1)", "(empty)", "b"]
+
+
+def test_long_names_are_cut_where_they_stay_apart():
+    assert brief(["cat", "golden retriever"], 16) == ["cat", "golden retriever"]
+    assert brief(["golden retriever", "golden hamster of Syria"], 10) == ["golde…ever", "golde…yria"]
+    alike = [f"a very long name of number {number} of these" for number in (1, 2, 12)]
+    assert brief(alike, 16) == ["a ve…1 of these", "a ve…2 of these", "a ve…12 of these"]
+    twins = brief(["x" * 40 + end + "y" * 40 for end in ("a" * 40 + "b", "a" * 40 + "c", "d")], 12)
+    assert len(set(twins)) == 3
+    assert max(map(len, twins)) <= 12
 
 
 def test_json_ends_no_script():

@@ -80,7 +80,10 @@ def _confusion(result: Evaluation) -> Iterator[tuple[str, Figure]]:
     elif pairs:
         says = f"The {len(pairs)} most frequent mistakes"
         table = tables.of_pairs(pairs, weighted=weighted)
-        yield "mistakes", Figure(charts.mistakes(len(pairs)), {"mistakes": pairs}, says, table)
+        yield (
+            "mistakes",
+            Figure(charts.mistakes(len(pairs), lines=1 + ("\n" in pairs[0]["pair"])), {"mistakes": pairs}, says, table),
+        )
 
 
 def _groups(result: Evaluation) -> Iterator[tuple[str, Figure]]:
