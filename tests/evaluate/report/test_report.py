@@ -7,6 +7,7 @@ import re
 from html.parser import HTMLParser
 
 import numpy as np
+import pyarrow as pa
 import pytest
 
 import xent
@@ -209,6 +210,25 @@ def test_groups_stand_worst_first_with_what_is_known_of_them(hostile, words_by_g
     assert "bits per byte" in found.split("By kind")[1]
     assert "Brier score" not in found
     assert "Brier score" in Page(hostile.to_html()).words.split("By ")[1]
+
+
+def by_group(nats, groups):
+    held = pa.table({"lp": -np.array(nats), "kind": groups})
+    return Page(xent.evaluate(held, kind="target-log-probs", columns="lp", by="kind").to_html(title="Losses"))
+
+
+def test_groups_that_no_picture_shows_are_counted(words_by_group):
+    found = by_group([1.0, 2.0, np.inf, 3.0], ["Rome", "Oslo", "<Paris>", "Rome"])
+    assert "Of infinite loss, and so in the table alone: 1 group (<Paris>)." in found.words
+    assert "The dashed line is the log loss of all rows of finite loss." in found.words
+    assert '"what":"all rows of finite loss"' in found.of("script")[0]
+    many = by_group(np.ones(41), [f"g{number}" for number in range(41)]).words
+    assert "No picture is drawn of more than 40 groups; here are 41 groups." in many
+    assert "dashed line" not in many
+    assert "41 groups; the table scrolls" in re.sub(r" +;", ";", many)
+    plain = Page(words_by_group.to_html()).words
+    assert "in the table alone" not in plain
+    assert "The dashed line is the log loss of all rows." in plain
 
 
 def test_without_classes_only_what_is_known(words):

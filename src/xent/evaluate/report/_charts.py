@@ -206,8 +206,8 @@ def temperature(fitted: float, low: float, high: float) -> Spec:
     return _finished(alt.layer(rules, line, curve.mark_point(color=BLUE, filled=True, size=25, opacity=1)), height=200)
 
 
-def groups(rows: int, whole: float) -> Spec:
-    """The loss of each group with its interval, and a line for that of all rows."""
+def groups(rows: int, whole: float, of: str) -> Spec:
+    """The loss of each group with its interval, and a line for that of all rows, or of those named."""
     held = alt.Chart(alt.NamedData("groups"))
     y = alt.Y("group:N", sort=None, title=None, axis=_plain_axis())
     tips = [
@@ -220,9 +220,9 @@ def groups(rows: int, whole: float) -> Spec:
     bars = held.mark_rule(color=BLUE, strokeWidth=3, opacity=0.4).encode(x=alt.X("low:Q", scale=nats), x2="high", y=y)
     points = held.mark_point(color=BLUE, filled=True, size=60, opacity=1)
     points = points.encode(x=alt.X("nats:Q", title="log loss (nats)", scale=nats), y=y, tooltip=tips)
-    line = alt.Chart(alt.InlineData(values=[{"nats": whole, "what": "all rows"}])).mark_rule(strokeWidth=1.5, strokeDash=[4, 3])
+    line = alt.Chart(alt.InlineData(values=[{"nats": whole, "what": of}])).mark_rule(strokeWidth=1.5, strokeDash=[4, 3])
     legend = alt.Legend(symbolType="stroke", symbolDash=[4, 3])
-    rule = line.encode(x=alt.X("nats:Q", scale=nats), color=_colours(["all rows"], [INK], "what", legend=legend))
+    rule = line.encode(x=alt.X("nats:Q", scale=nats), color=_colours([of], [INK], "what", legend=legend))
     return _finished(alt.layer(rule, bars, points), height=rows * (ROW - 4))
 
 
