@@ -147,6 +147,8 @@ def test_a_comparison_names_both_models_and_says_which_is_better(compared):
     for line in str(comparison).splitlines():
         assert said(line) in words
     assert "P(a.parquet better)" in words
+    gap = comparison.log_loss_nats.difference
+    assert f"{gap.low:.4f} to {gap.high:.4f}".replace("-", "−") in words.split("Differences")[1]
     assert "100.0 %" not in words.split("beside b<.parquet")[1].split("What the loss")[0]
 
 

@@ -122,7 +122,7 @@ def test_a_class_is_chosen(opened, ten):
     page = opened("ten")
     points = "[...document.querySelectorAll('[data-chart=reliability] .mark-symbol path')].map(p => p.getAttribute('aria-label'))"
     assert len(page.evaluate(points)) == len(ten.calibration.bins)
-    page.get_by_label("Probability of").select_option(label="class 4")
+    page.get_by_label("Probability of").select_option(label="4")
     page.wait_for_function(f"{points}.length === {len(ten.calibration.by_class[4])}")
     for label, one in zip(page.evaluate(points), ten.calibration.by_class[4], strict=True):
         assert f"said: {one.confidence:.3f}" in label

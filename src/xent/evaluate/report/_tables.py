@@ -162,8 +162,13 @@ def compared(comparison: Comparison) -> Table:
         cells = [
             _number(text, value) for text, value in ((means[0], of.first), (means[1], of.second), (gap, of.difference.value))
         ]
-        rows.append([Cell(line.name), *cells, Cell(signed(span)), Cell(probability(of.better), of.better)])
+        rows.append([Cell(line.name), *cells, Cell(_to(span)), Cell(probability(of.better), of.better)])
     return Table(("", *names, "difference", "95 % interval", f"P({names[0]} better)"), rows)
+
+
+def _to(span: str) -> str:
+    """``[a, b]`` as the report's other tables write it: ``a to b``."""
+    return signed(span.strip("[]").replace(", ", " to "))
 
 
 def _number(text: str, value: float) -> Cell:
