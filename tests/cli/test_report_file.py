@@ -121,3 +121,10 @@ def test_the_report_of_fit_is_of_its_predictions(tmp_path, xent_inside):
     text = (tmp_path / "out" / "report.html").read_text(encoding="utf-8")
     assert f'<dd class="value">{nats:.4f}</dd>' in text
     assert "test rows of scikit-learn&#39;s handwritten digits" in text
+
+
+def test_a_file_named_twice_is_named_once(xent_inside, table):
+    done = xent_inside("evaluate", "p.csv", "p.csv", *COMMAND[2:], "--against", "p.csv")
+    assert done.returncode == 0
+    assert "p.csv: 30 rows" in done.stdout
+    assert "and 1 more" not in done.stdout

@@ -66,6 +66,11 @@ def test_a_finite_loss_is_certainly_better_than_an_infinite_one(rows: Rows, pair
             assert (line.difference, line.better) == (Estimate(value), better)
         name, worse = ("one", "other") if better else ("other", "one")
         assert f"In log loss {name} is better: that of {worse} is infinite." in str(found)
+        rest = evaluation(infinite).finite_log_loss_nats
+        assert f"The log loss of {worse} is infinite by 1 row; that of its other rows is {rest:.4f} nats." in str(found)
+        assert f"The log loss of {name} " not in str(found)
+        assert sorted(found.infinite) == [0, 1]
+        assert rest in found.finite_log_loss_nats
     both = Comparison.of(infinite, infinite)
     assert math.isnan(both.log_loss_nats.better)
     assert "In log loss nothing can be said: both are infinite." in str(both)

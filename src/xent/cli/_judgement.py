@@ -110,7 +110,8 @@ def _heading(result: Evaluation, sources: Sequence[str]) -> str:
     """What was judged."""
     out = "".join(f", {count:,} {why} left out" for count, why in left_out(result))
     classes = f", {plural(len(result.classes), 'class')}" if result.classes else ""
-    more = f" and {len(sources) - 1} more" if len(sources) > 1 else ""
+    others = len(set(sources)) - 1  # a file named twice counts once
+    more = f" and {others} more" if others else ""
     return f"{shown(sources[0])}{more}: {plural(result.counted, 'row')}{classes}, {result.kind}{out}"
 
 

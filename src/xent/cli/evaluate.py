@@ -81,7 +81,8 @@ def evaluate(
             evaluate_files(paths, columns, watch, engine=engines[n], choices=choices, skip_unfit=skip_unfit)
             for n, paths in enumerate(sources)
         ]
-    called = predictions[0] + (f" and {len(predictions) - 1} more" if len(predictions) > 1 else "")
+    others = len(set(predictions)) - 1
+    called = predictions[0] + (f" and {others} more" if others else "")
     comparison = Comparison.of(*totals, names=(called, against)) if against is not None else None
     result, files = evaluation(totals[0]), found_files(predictions)
     if report is not None:

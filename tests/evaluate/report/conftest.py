@@ -108,3 +108,13 @@ def great():
 def thousand():
     """A thousand classes."""
     return evaluation(judged(1500, 1000))
+
+
+@pytest.fixture(scope="session")
+def long_names():
+    """Sixty classes whose long names differ in their middle, and ids as long as those of databases."""
+    names = [f"A very long name of category number {number} of men's and women's shoes" for number in range(60)]
+    values, target = logits(900, 60)
+    columns = {f"z_{name}": values[:, number] for number, name in enumerate(names)} | {"true": [names[one] for one in target]}
+    columns["id"] = [f"550e8400-e29b-41d4-a716-{row:012d}" for row in range(900)]
+    return evaluation(totals_of(Parts(pa.table(columns)), Columns("true", "logits", "z_", id="id"), choices=CHOICES))

@@ -39,8 +39,10 @@ def test_reliability_shows_the_bins(ten):
 def test_reliability_of_one_class(ten):
     above = ten.plot_reliability("3").axes[0]
     np.testing.assert_allclose(above.lines[1].get_xdata(), [one.confidence for one in ten.calibration.by_class[3]], rtol=1e-5)
-    with pytest.raises(xent.ArgumentError, match=r"of= names a class; found 'x'\. Name one of: '0', '1'"):
+    with pytest.raises(xent.ArgumentError, match=r"of= names a class; found 'x'\. Name one of: '0', '1'.*'9'\.$"):
         ten.plot_reliability("x")
+    with pytest.raises(xent.ArgumentError, match=r"'8', '9', … \(2 more\)\.$"):
+        evaluation(judged(100, 12)).plot_reliability("x")
 
 
 def test_losses_add_up_to_all_rows_and_all_of_the_loss(ten):

@@ -7,6 +7,7 @@ import re
 from html.parser import HTMLParser
 
 import numpy as np
+import pyarrow as pa
 import pytest
 
 import xent
@@ -14,7 +15,7 @@ from tests.evaluate.report.conftest import HOSTILE, logits
 from xent.evaluate.display.words import meaning
 from xent.evaluate.report import _data
 from xent.evaluate.report._page import _columns
-from xent.evaluate.report._safe import json_text, labels, shown
+from xent.evaluate.report._safe import brief, json_text, labels, shown
 from xent.evaluate.report._tables import between, said, signed
 
 VOID = {"meta", "img", "br", "link", "input"}
@@ -146,6 +147,8 @@ def test_a_comparison_names_both_models_and_says_which_is_better(compared):
     for line in str(comparison).splitlines():
         assert said(line) in words
     assert "P(a.parquet better)" in words
+    gap = comparison.log_loss_nats.difference
+    assert f"{gap.low:.4f} to {gap.high:.4f}".replace("-", "−") in words.split("Differences")[1]
     assert "100.0 %" not in words.split("beside b<.parquet")[1].split("What the loss")[0]
 
 
@@ -211,6 +214,25 @@ def test_groups_stand_worst_first_with_what_is_known_of_them(hostile, words_by_g
     assert "Brier score" in Page(hostile.to_html()).words.split("By ")[1]
 
 
+def by_group(nats, groups):
+    held = pa.table({"lp": -np.array(nats), "kind": groups})
+    return Page(xent.evaluate(held, kind="target-log-probs", columns="lp", by="kind").to_html(title="Losses"))
+
+
+def test_groups_that_no_picture_shows_are_counted(words_by_group):
+    found = by_group([1.0, 2.0, np.inf, 3.0], ["Rome", "Oslo", "<Paris>", "Rome"])
+    assert "Of infinite loss, and so in the table alone: 1 group (<Paris>)." in found.words
+    assert "The dashed line is the log loss of all rows of finite loss." in found.words
+    assert '"what":"all rows of finite loss"' in found.of("script")[0]
+    many = by_group(np.ones(41), [f"g{number}" for number in range(41)]).words
+    assert "No picture is drawn of more than 40 groups; here are 41 groups." in many
+    assert "dashed line" not in many
+    assert "41 groups; the table scrolls" in re.sub(r" +;", ";", many)
+    plain = Page(words_by_group.to_html()).words
+    assert "in the table alone" not in plain
+    assert "The dashed line is the log loss of all rows." in plain
+
+
 def test_without_classes_only_what_is_known(words):
     found = Page(words.to_html())
     assert set(json.loads(found.of("script")[0])["charts"]) == {"losses"}
@@ -248,6 +270,16 @@ def test_what_cannot_be_seen_is_written_out():
 
 def test_labels_differ():
     assert labels(["a\u200b", r"a\u200b", "", "b"]) == [r"a\u200b (0)", r"a\u200b (1)", "(empty)", "b"]
+
+
+def test_long_names_are_cut_where_they_stay_apart():
+    assert brief(["cat", "golden retriever"], 16) == ["cat", "golden retriever"]
+    assert brief(["golden retriever", "golden hamster of Syria"], 10) == ["golde…ever", "golde…yria"]
+    alike = [f"a very long name of number {number} of these" for number in (1, 2, 12)]
+    assert brief(alike, 16) == ["a ve…1 of these", "a ve…2 of these", "a ve…12 of these"]
+    twins = brief(["x" * 40 + end + "y" * 40 for end in ("a" * 40 + "b", "a" * 40 + "c", "d")], 12)
+    assert len(set(twins)) == 3
+    assert max(map(len, twins)) <= 12
 
 
 def test_json_ends_no_script():

@@ -12,7 +12,8 @@ playwright = pytest.importorskip("playwright.sync_api", reason="playwright is no
 CHROMIUM = next(filter(None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome"))), None)
 pytestmark = pytest.mark.skipif(CHROMIUM is None, reason="no chromium is installed: apt install chromium")
 CASES = ("ten", "hostile", "infinite", "words", "compared")
-CORNERS = ("one_row", "one_label", "all_infinite", "great", "thousand", "words_by_group")
+CORNERS = ("one_row", "one_label", "all_infinite", "great", "thousand", "words_by_group", "long_names")
+SOURCES = {"long_names": ["a_rather_long_name_of_a_model_run_2026-11-22T03-00-00_seed42_lr3e-4.parquet"]}
 
 
 @pytest.fixture(scope="module")
@@ -31,7 +32,7 @@ def written(tmp_path_factory):
     def writing(case, made):
         if case not in paths:
             paths[case] = directory / f"{case}.html"
-            text = made[0].to_html(made[1]) if isinstance(made, tuple) else made.to_html()
+            text = made[0].to_html(made[1]) if isinstance(made, tuple) else made.to_html(sources=SOURCES.get(case, ()))
             paths[case].write_text(text, encoding="utf-8")
         return paths[case].as_uri()
 
@@ -121,7 +122,7 @@ def test_a_class_is_chosen(opened, ten):
     page = opened("ten")
     points = "[...document.querySelectorAll('[data-chart=reliability] .mark-symbol path')].map(p => p.getAttribute('aria-label'))"
     assert len(page.evaluate(points)) == len(ten.calibration.bins)
-    page.get_by_label("Probability of").select_option(label="class 4")
+    page.get_by_label("Probability of").select_option(label="4")
     page.wait_for_function(f"{points}.length === {len(ten.calibration.by_class[4])}")
     for label, one in zip(page.evaluate(points), ten.calibration.by_class[4], strict=True):
         assert f"said: {one.confidence:.3f}" in label
@@ -249,3 +250,62 @@ def test_numbers_of_rows_stay_in_one_line_on_a_phone(opened):
     page = opened("ten", viewport={"width": 375, "height": 700})
     rows = page.get_by_role("region", name="Most surprising rows").locator("tbody th")
     assert max(rows.evaluate_all("all => all.map(one => one.getBoundingClientRect().height)")) < 40
+
+
+def test_a_long_table_says_how_many_rows_it_has_and_fades_until_its_end(opened):
+    page = opened("ten")
+    assert "100 rows; the table scrolls" in page.inner_text("#rows")
+    table = page.get_by_role("region", name="Most surprising rows")
+    fade = table.evaluate(
+        "one => { const s = getComputedStyle(one, '::after'); return [s.position, s.bottom, parseInt(s.height)] }"
+    )
+    assert fade == ["sticky", "0px", 48]
+    assert table.evaluate("one => one.scrollHeight > one.clientHeight")
+    ends = "one.getBoundingClientRect().bottom - one.querySelector('tbody tr:last-child').getBoundingClientRect().bottom"
+    last = f"one => {{ one.scrollTop = 1e6; return {ends} }}"
+    assert table.evaluate(last) >= 48
+
+
+def test_a_short_table_is_shown_whole(opened):
+    page = opened("ten")
+    table = page.get_by_role("region", name="Classes")
+    assert table.evaluate("one => one.scrollHeight <= one.clientHeight")
+    assert page.locator("#classes .size").count() == 0
+
+
+def test_a_print_holds_every_row(opened):
+    page = opened("ten")
+    page.emulate_media(media="print")
+    table = page.get_by_role("region", name="Most surprising rows")
+    assert table.evaluate("one => [...one.querySelectorAll('tbody tr')].filter(row => row.offsetHeight).length") == 100
+    assert table.evaluate("one => one.scrollHeight <= one.clientHeight")
+    assert "scrolls" not in page.inner_text("#rows")
+
+
+@pytest.mark.parametrize("width", [390, 1280])
+def test_long_names_and_ids_are_never_cut(opened, width):
+    page = opened("long_names", viewport={"width": width, "height": 900})
+    cut = "all => all.filter(one => one.scrollWidth > one.clientWidth + 1 || one.scrollHeight > one.clientHeight + 1).length"
+    names = page.locator("#classes .sortable bdi, #rows bdi")
+    assert names.count() > 150
+    assert names.evaluate_all(cut) == 0
+    if width > 1000:
+        heights = page.locator("#rows tbody th bdi").evaluate_all("all => all.map(one => one.offsetHeight)")
+        assert max(heights) < 30
+
+
+def test_words_of_the_head_are_not_broken(opened):
+    page = opened("long_names", viewport={"width": 390, "height": 800})
+    lines = "one => { const r = document.createRange(); r.selectNodeContents(one); return r.getClientRects().length }"
+    assert page.locator(".facts dt").evaluate_all(f"all => all.map({lines})") == [1, 1, 1, 1]
+
+
+def test_bars_of_mistakes_name_both_classes_and_are_told_apart(opened):
+    page = opened("long_names", viewport={"width": 390, "height": 800})
+    labels = page.locator("[data-chart=mistakes] .role-axis-label text").all_text_contents()
+    bars = [label for label in labels if "→" in label]
+    assert len(set(bars)) == len(bars) == 20
+    assert all(label.index("→") > 10 and len(label) > 40 for label in bars)
+    page.locator("[data-chart=mistakes] .mark-rect path").first.hover()
+    page.wait_for_selector("#vg-tooltip-element.visible")
+    assert page.inner_text("#vg-tooltip-element").count("of men's and women's shoes") == 2

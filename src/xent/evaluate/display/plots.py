@@ -19,6 +19,8 @@ if TYPE_CHECKING:
 
 # Okabe and Ito's colours, told apart with any colour vision.
 BLUE, ORANGE, GREY, DARK = "#0072B2", "#D55E00", "#b3bac3", "#555555"
+MOST_LISTED = 10
+"""Classes that a message names."""
 LEAST_DECIMAL, SHORT_NAME = 1e-4, 2
 """An axis from less than this has powers of ten; names of so many letters stand upright under a cell."""
 LARGEST, CELL_WIDTH = 7.0, 32.0
@@ -177,7 +179,9 @@ def _class_number(result: Evaluation, name: str) -> int:
     """The place of a class; ArgumentError where there is none of that name."""
     if name in result.classes:
         return result.classes.index(name)
-    raise ArgumentError("of= names a class", f"found {name!r}", f"Name one of: {', '.join(map(repr, result.classes[:10]))}.")
+    more = f", … ({len(result.classes) - MOST_LISTED:,} more)" if len(result.classes) > MOST_LISTED else ""
+    listed = ", ".join(map(repr, result.classes[:MOST_LISTED])) + more
+    raise ArgumentError("of= names a class", f"found {name!r}", f"Name one of: {listed}.")
 
 
 def _known(rows: list[Any], what: str) -> list[Any]:

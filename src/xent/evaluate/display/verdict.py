@@ -9,7 +9,7 @@ from html import escape
 from pathlib import PurePath
 
 from xent.evaluate.display.names import shown
-from xent.evaluate.display.numerals import column, estimated, in_percent, interval, probability
+from xent.evaluate.display.numerals import column, estimated, in_percent, interval, number, plural, probability
 from xent.evaluate.means.comparison import Comparison, Difference
 from xent.evaluate.means.intervals import Estimate
 
@@ -64,6 +64,8 @@ def verdict(comparison: Comparison) -> Iterator[str]:
     names = short_names(comparison.names)
     for measure in measures(comparison):
         yield _sentence(measure, names)
+        if measure.of is comparison.log_loss_nats:
+            yield from _infinite(comparison, names)
 
 
 def verdict_html(comparison: Comparison) -> str:
@@ -94,6 +96,14 @@ def _sentence(measure: Measure, names: tuple[str, str]) -> str:
         return f"In {measure.within} these rows do not tell which is better: {which}."
     better = names[(gap.value < 0.0) == measure.share]
     return f"In {measure.within} {better} is better, by {found}."
+
+
+def _infinite(comparison: Comparison, names: tuple[str, str]) -> Iterator[str]:
+    """How many rows make a log loss infinite, and the loss of the others."""
+    for name, rows, nats in zip(names, comparison.infinite, comparison.finite_log_loss_nats, strict=True):
+        if rows:
+            others = f"; that of its other rows is {number(nats)} nats" if math.isfinite(nats) else ""
+            yield f"The log loss of {name} is infinite by {plural(rows, 'row')}{others}."
 
 
 def _negative(estimate: Estimate) -> Estimate:

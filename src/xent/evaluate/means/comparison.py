@@ -12,6 +12,7 @@ import numpy.typing as npt
 from xent._errors import ArgumentError, DTypeError
 from xent.evaluate.display.json_numbers import plain
 from xent.evaluate.means.intervals import Bootstrap, Estimate, around
+from xent.evaluate.means.means import Means
 from xent.evaluate.means.refinement import fit
 from xent.evaluate.state.exact import ratio
 from xent.evaluate.state.hashing import BUCKETS
@@ -43,6 +44,10 @@ class Comparison:
     """What stays of each log loss after one temperature of its own, judged out of fold; None where none can be fitted."""
     brier: Difference | None
     accuracy: Difference | None
+    infinite: tuple[int, int] = (0, 0)
+    """Rows of infinite loss of the first model, and of the second."""
+    finite_log_loss_nats: tuple[float, float] = (math.nan, math.nan)
+    """Of each model over its own rows of finite loss: where these are not the same rows, no measure of which is better."""
 
     def __repr__(self) -> str:
         """Which models, and the difference of their log losses; `print` says which is better."""
@@ -86,6 +91,8 @@ class Comparison:
             log_loss_after_temperature_nats=pair.after_temperature(),
             brier=pair.difference("brier", less_is_better=True) if classes else None,
             accuracy=pair.difference("bin_hits", less_is_better=False) if classes else None,
+            infinite=(first.counts["infinite"], second.counts["infinite"]),
+            finite_log_loss_nats=(Means(first).finite_log_loss(), Means(second).finite_log_loss()),
         )
 
 

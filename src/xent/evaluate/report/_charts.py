@@ -22,8 +22,8 @@ EXTENT = 34
 """Pixels of axis labels, so that pictures under each other share their horizontal axis."""
 MOST_NUMBERED = 12
 """Classes up to which the cells of the matrix show their counts."""
-MOST_SIDE, LONGEST_LABEL = 64, 90
-"""Pixels of a cell of the matrix, and of a name beside it, at the most."""
+MOST_SIDE, LONGEST_LABEL, LONGEST_PAIR = 64, 90, 190
+"""Pixels of a cell of the matrix, of a name beside it, and of names beside a bar, at the most."""
 MOST_DECADES = 8
 """Labels of an axis of powers of ten at the most."""
 RAISED = str.maketrans("-0123456789", "⁻⁰¹²³⁴⁵⁶⁷⁸⁹")
@@ -178,15 +178,16 @@ def _short_axis(**options: Any) -> alt.Axis:
     return alt.Axis(labelLimit=LONGEST_LABEL, domain=False, ticks=False, labelOverlap=True, **options)
 
 
-def mistakes(rows: int) -> Spec:
-    """The most frequent mistakes as bars."""
+def mistakes(rows: int, lines: int) -> Spec:
+    """The most frequent mistakes as bars, each called in so many lines."""
+    axis = _plain_axis(labelExpr="split(datum.label, '\\n')", labelLimit=LONGEST_PAIR)
     chart = alt.Chart().mark_bar(color=ORANGE, height=ROW - 10, cornerRadius=1)
-    chart = chart.transform_calculate(pair="datum.true + ' → ' + datum.said").encode(
-        x=alt.X("rows:Q", title="rows"),
-        y=alt.Y("pair:N", sort="-x", title=None, axis=_plain_axis()),
+    chart = chart.encode(
+        x=alt.X("rows:Q", title="rows", axis=alt.Axis(tickMinStep=1)),
+        y=alt.Y("pair:N", sort=None, title=None, axis=axis),
         tooltip=[_tip("true:N", "true"), _tip("said:N", "predicted"), _tip("rows:Q", "rows", ",")],
     )
-    return _spec(chart, "mistakes", height=rows * (ROW - 2))
+    return _spec(chart, "mistakes", height=rows * (ROW - 16 + 14 * lines))
 
 
 def temperature(fitted: float, low: float, high: float) -> Spec:
@@ -205,8 +206,8 @@ def temperature(fitted: float, low: float, high: float) -> Spec:
     return _finished(alt.layer(rules, line, curve.mark_point(color=BLUE, filled=True, size=25, opacity=1)), height=200)
 
 
-def groups(rows: int, whole: float) -> Spec:
-    """The loss of each group with its interval, and a line for that of all rows."""
+def groups(rows: int, whole: float, of: str) -> Spec:
+    """The loss of each group with its interval, and a line for that of all rows, or of those named."""
     held = alt.Chart(alt.NamedData("groups"))
     y = alt.Y("group:N", sort=None, title=None, axis=_plain_axis())
     tips = [
@@ -219,9 +220,9 @@ def groups(rows: int, whole: float) -> Spec:
     bars = held.mark_rule(color=BLUE, strokeWidth=3, opacity=0.4).encode(x=alt.X("low:Q", scale=nats), x2="high", y=y)
     points = held.mark_point(color=BLUE, filled=True, size=60, opacity=1)
     points = points.encode(x=alt.X("nats:Q", title="log loss (nats)", scale=nats), y=y, tooltip=tips)
-    line = alt.Chart(alt.InlineData(values=[{"nats": whole, "what": "all rows"}])).mark_rule(strokeWidth=1.5, strokeDash=[4, 3])
+    line = alt.Chart(alt.InlineData(values=[{"nats": whole, "what": of}])).mark_rule(strokeWidth=1.5, strokeDash=[4, 3])
     legend = alt.Legend(symbolType="stroke", symbolDash=[4, 3])
-    rule = line.encode(x=alt.X("nats:Q", scale=nats), color=_colours(["all rows"], [INK], "what", legend=legend))
+    rule = line.encode(x=alt.X("nats:Q", scale=nats), color=_colours([of], [INK], "what", legend=legend))
     return _finished(alt.layer(rule, bars, points), height=rows * (ROW - 4))
 
 
@@ -240,9 +241,9 @@ def _legend(values: Sequence[str]) -> alt.Legend:
     return alt.Legend(values=list(values))
 
 
-def _plain_axis() -> alt.Axis:
+def _plain_axis(**options: Any) -> alt.Axis:
     """Names without lines."""
-    return alt.Axis(domain=False, ticks=False, labelColor=INK, labelFontSize=12, labelPadding=6)
+    return alt.Axis(domain=False, ticks=False, labelColor=INK, labelFontSize=12, labelPadding=6, **options)
 
 
 def _powers() -> alt.Axis:

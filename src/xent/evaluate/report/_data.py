@@ -11,7 +11,7 @@ import numpy as np
 
 from xent.evaluate.display.words import worst_groups
 from xent.evaluate.means.tables import LossBin
-from xent.evaluate.report._safe import labels
+from xent.evaluate.report._safe import brief, labels
 from xent.evaluate.result import Evaluation
 from xent.evaluate.state.places import LEAST_OCTAVE, OCTAVES
 
@@ -21,6 +21,8 @@ MOST_LOSS_BINS, LEAST_BITS = 48, 26
 """Bins of the histogram of losses, and octaves below the greatest loss after which small losses are one bin."""
 MOST_MATRIX, MOST_PAIRS = 50, 20
 """Classes up to which confusions are a matrix, and pairs that are shown where there are more."""
+MOST_LETTERS = 26
+"""Letters of each name beside a bar."""
 LOWERS = "lowers it"
 """What a step is called whose length is taken off."""
 SMALLEST_BITS, LARGEST_BITS = float(LEAST_OCTAVE), float(LEAST_OCTAVE + OCTAVES)
@@ -147,10 +149,14 @@ def confusion_cells(result: Evaluation, names: Sequence[str]) -> list[Row]:
 
 
 def confused_pairs(result: Evaluation, names: Sequence[str]) -> list[Row]:
-    """The most frequent mistakes, greatest first."""
+    """The most frequent mistakes, greatest first; `pair` is what a bar is called, in two lines where it is long."""
     wrong = [pair for pair in result.confusion or () if pair[0] != pair[1]]
     wrong.sort(key=lambda pair: (-pair[2], pair[0], pair[1]))
-    return [{"true": names[true], "said": names[said], "rows": rows} for true, said, rows in wrong[:MOST_PAIRS]]
+    shown = list(dict.fromkeys(names[place] for pair in wrong[:MOST_PAIRS] for place in pair[:2]))
+    short = dict(zip(shown, brief(shown, MOST_LETTERS), strict=True))
+    pairs = [(names[true], names[said], rows) for true, said, rows in wrong[:MOST_PAIRS]]
+    between = "\n→ " if any(len(short[a]) + len(short[b]) > MOST_LETTERS for a, b, _ in pairs) else " → "
+    return [{"true": a, "said": b, "pair": f"{short[a]}{between}{short[b]}", "rows": rows} for a, b, rows in pairs]
 
 
 def temperature_curve(result: Evaluation) -> list[Row]:

@@ -2,18 +2,24 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
 
 from xent.evaluate.display.names import shown
-from xent.evaluate.display.numerals import number, percent
+from xent.evaluate.display.numerals import number, percent, plural
 from xent.evaluate.display.words import counted_in
 from xent.evaluate.report import _charts as charts
 from xent.evaluate.report import _data as data
 from xent.evaluate.report import _tables as tables
 from xent.evaluate.report._safe import labels
 from xent.evaluate.result import Evaluation
+
+MOST_DRAWN = 40
+"""Groups of one picture at the most."""
+MOST_NAMED = 3
+"""Groups named of those that no picture shows."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,12 +86,34 @@ def _confusion(result: Evaluation) -> Iterator[tuple[str, Figure]]:
     elif pairs:
         says = f"The {len(pairs)} most frequent mistakes"
         table = tables.of_pairs(pairs, weighted=weighted)
-        yield "mistakes", Figure(charts.mistakes(len(pairs)), {"mistakes": pairs}, says, table)
+        yield (
+            "mistakes",
+            Figure(charts.mistakes(len(pairs), lines=1 + ("\n" in pairs[0]["pair"])), {"mistakes": pairs}, says, table),
+        )
 
 
 def _groups(result: Evaluation) -> Iterator[tuple[str, Figure]]:
     """The groups, where they fit into one picture."""
     rows = data.group_rows(result)
-    if 1 < len(rows) <= 40:
-        says = f"Log loss of each value of {shown(result.group_column)}, with intervals, and of all rows"
-        yield "groups", Figure(charts.groups(len(rows), result.finite_log_loss_nats), {"groups": rows}, says, None)
+    if 1 < len(rows) <= MOST_DRAWN:
+        says = f"Log loss of each value of {shown(result.group_column)}, with intervals, and of {all_rows(result)}"
+        yield (
+            "groups",
+            Figure(charts.groups(len(rows), result.finite_log_loss_nats, all_rows(result)), {"groups": rows}, says, None),
+        )
+
+
+def all_rows(result: Evaluation) -> str:
+    """What the line across the groups is the loss of."""
+    return "all rows of finite loss" if result.infinite else "all rows"
+
+
+def groups_left_out(result: Evaluation) -> str:
+    """Which groups no picture shows, and why; empty where it shows all."""
+    drawn, infinite = len(data.group_rows(result)), [row for row in result.by_group if math.isinf(row.log_loss_nats.value)]
+    if drawn > MOST_DRAWN:
+        return f"No picture is drawn of more than {MOST_DRAWN} groups; here are {plural(len(result.by_group), 'group')}."
+    if not infinite:
+        return ""
+    names = ", ".join(shown(row.name) for row in infinite[:MOST_NAMED]) + (", …" if len(infinite) > MOST_NAMED else "")
+    return f"Of infinite loss, and so in the table alone: {plural(len(infinite), 'group')} ({names})."

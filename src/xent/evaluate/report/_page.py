@@ -20,7 +20,7 @@ from xent.evaluate.display.words import coded, left_out, meaning
 from xent.evaluate.means.comparison import Comparison
 from xent.evaluate.means.intervals import Estimate
 from xent.evaluate.report import _tables as tables
-from xent.evaluate.report._figures import Figure, figures
+from xent.evaluate.report._figures import Figure, all_rows, figures, groups_left_out
 from xent.evaluate.report._safe import json_text, labels, policy
 from xent.evaluate.report._script import script
 from xent.evaluate.result import Evaluation
@@ -81,6 +81,7 @@ def html(
         "chosen": labels(result.classes) if _selectable(pictures, result) else [],
         "groups": tables.groups(result) if result.by_group else None,
         "group_column": shown(result.group_column or ""),
+        "of_groups": {"line": all_rows(result), "left_out": groups_left_out(result)},
         "surprising": tables.surprising(result, sources) if result.surprising else None,
         "quantiles": tables.quantiles(result),
         "worst": percent(result.losses.worst_share),

@@ -7,6 +7,7 @@ import hashlib
 import json
 from collections import Counter
 from collections.abc import Iterable, Sequence
+from itertools import takewhile
 from typing import Any
 
 from xent.evaluate.display.names import shown
@@ -17,6 +18,37 @@ def labels(names: Sequence[str]) -> list[str]:
     seen = [shown(name) or "(empty)" for name in names]
     counts = Counter(seen)
     return [name if counts[name] == 1 else f"{name} ({number})" for number, name in enumerate(seen)]
+
+
+def brief(names: Sequence[str], most: int) -> list[str]:
+    """The names with at most so many letters each: both ends of a long one or, where that makes two alike, what differs."""
+    cut = [_ends(name, most) for name in names]
+    if len(set(cut)) == len(set(names)):
+        return cut
+    long = [name for name in names if len(name) > most]
+    alike = (len(set(letters)) == 1 for letters in zip(*long, strict=False))
+    start = sum(takewhile(bool, alike))
+    cut = [_from(name, start, most) if len(name) > most else name for name in names]
+    if len(set(cut)) == len(set(names)):
+        return cut
+    numbers = {name: f"… ({number})" for number, name in enumerate(dict.fromkeys(names))}
+    return [name if len(name) <= most else name[: most - len(numbers[name])] + numbers[name] for name in names]
+
+
+def _ends(name: str, most: int) -> str:
+    """A name without its middle."""
+    return name if len(name) <= most else f"{name[: most // 2]}…{name[most // 2 + 1 - most :]}"
+
+
+def _from(name: str, start: int, most: int) -> str:
+    """The first letters of a name, and those from where it differs from others."""
+    head = most // 4
+    return _ends(name, most) if start <= head else _first(f"{name[:head]}…{name[start:]}", most)
+
+
+def _first(name: str, most: int) -> str:
+    """The first letters of a name."""
+    return name if len(name) <= most else f"{name[: most - 1]}…"
 
 
 def json_text(value: Any) -> str:

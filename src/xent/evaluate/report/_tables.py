@@ -8,7 +8,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
 from xent.evaluate.display.names import shown
-from xent.evaluate.display.numerals import amount, bounds, estimated, number, percent, probability
+from xent.evaluate.display.numerals import amount, bounds, estimated, number, percent, plural, probability
 from xent.evaluate.display.verdict import measures, short_names
 from xent.evaluate.display.words import counted_in, row_name, worst_classes, worst_groups
 from xent.evaluate.means.comparison import Comparison
@@ -17,6 +17,8 @@ from xent.evaluate.report._data import Part, Row
 from xent.evaluate.result import Evaluation
 
 MOST_CLASSES, MOST_GROUPS = 500, 200
+MOST_WHOLE = 20
+"""Rows up to which a table is shown whole; a longer one says how many it has, and scrolls."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,6 +37,18 @@ class Table:
     headings: tuple[str, ...]
     rows: list[list[Cell]]
     caption: str = ""
+    noun: str = "row"
+    """What a row is of."""
+
+    @property
+    def long(self) -> bool:
+        """Whether it scrolls."""
+        return len(self.rows) > MOST_WHOLE
+
+    @property
+    def size(self) -> str:
+        """How many rows it has, or shows of how many."""
+        return self.caption or plural(len(self.rows), self.noun)
 
     @property
     def numeric(self) -> list[bool]:
@@ -97,7 +111,7 @@ def classes(result: Evaluation) -> Table:
         ]
         for row in ordered[:MOST_CLASSES]
     ]
-    return Table(headings, rows, _some(len(ordered), MOST_CLASSES, "classes, those with most of the loss"))
+    return Table(headings, rows, _some(len(ordered), MOST_CLASSES, "classes, those with most of the loss"), "class")
 
 
 def groups(result: Evaluation) -> Table:
@@ -116,7 +130,7 @@ def groups(result: Evaluation) -> Table:
         ]
         for row in ordered[:MOST_GROUPS]
     ]
-    return Table(tuple(headings), rows, _some(len(ordered), MOST_GROUPS, "values, those of greatest loss"))
+    return Table(tuple(headings), rows, _some(len(ordered), MOST_GROUPS, "groups, those of greatest loss"), "group")
 
 
 def surprising(result: Evaluation, sources: Sequence[str]) -> Table:
@@ -148,8 +162,13 @@ def compared(comparison: Comparison) -> Table:
         cells = [
             _number(text, value) for text, value in ((means[0], of.first), (means[1], of.second), (gap, of.difference.value))
         ]
-        rows.append([Cell(line.name), *cells, Cell(signed(span)), Cell(probability(of.better), of.better)])
+        rows.append([Cell(line.name), *cells, Cell(_to(span)), Cell(probability(of.better), of.better)])
     return Table(("", *names, "difference", "95 % interval", f"P({names[0]} better)"), rows)
+
+
+def _to(span: str) -> str:
+    """``[a, b]`` as the report's other tables write it: ``a to b``."""
+    return signed(span.strip("[]").replace(", ", " to "))
 
 
 def _number(text: str, value: float) -> Cell:
@@ -182,13 +201,13 @@ def of_bins(rows: Sequence[Row]) -> Table:
         ]
         for row in held
     ]
-    return Table(("probability", "share of rows", "said", "came true", "95 % interval"), cells)
+    return Table(("probability", "share of rows", "said", "came true", "95 % interval"), cells, noun="bin")
 
 
 def of_losses(rows: Sequence[Row]) -> Table:
     """The histogram of losses."""
     cells = [[Cell(row["name"], row["low"]), share(row["rows"]), share(row["loss"])] for row in rows if row["rows"]]
-    return Table(("nats", "of the rows", "of the loss"), cells)
+    return Table(("nats", "of the rows", "of the loss"), cells, noun="bin")
 
 
 def of_curve(rows: Sequence[Row]) -> Table:
