@@ -290,6 +290,17 @@ REFUSED: dict[str, tuple[Callable[[], object], type[Exception], str]] = {
         "log-probabilities must be at most 0; row 0 of the table holds 1 (2 such rows). "
         "Are these probabilities? Take their logarithm.",
     ),
+    "losses declared as log-probabilities": (
+        lambda: xent.evaluate(np.array([3.25]), kind="target-log-probs"),
+        xent.DistributionError,
+        "log-probabilities must be at most 0; row 0 of the arrays holds 3.25 (1 such rows). "
+        "Are these losses, −log p? Change their sign.",
+    ),
+    "top-k of targets alone": (
+        lambda: xent.evaluate(np.array([-3.25]), kind="target-log-probs", top_k=[3]),
+        xent.ArgumentError,
+        "top_k needs predictions for every class; found 3 for targets alone. Leave it out.",
+    ),
     "a label without a column": (
         lambda: xent.evaluate(HALF.set_column(2, "y", pa.array(["a", "c"])), "y", kind="probs", columns="p_"),
         xent.LabelError,

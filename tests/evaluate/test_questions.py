@@ -37,6 +37,7 @@ def test_rounded_rows_are_asked_about_as_rounded_and_the_tolerance_named_lets_th
         ([1.05, 0.0], "Are these logits, or log-probabilities? Say so."),
         ([0.5, 0.47], "Are these logits, or log-probabilities? Say so."),
         ([0.1, 0.1, 0.0] + [0.0] * 997, "Are these logits, or log-probabilities? Say so."),
+        ([0.9, 0.1, 1.0], "Is a column among them that is no class? They are '0', '1', '2'."),
         ([1e308, 1e308], "Are these logits, or log-probabilities? Say so."),
     ],
 )

@@ -204,6 +204,8 @@ def unfit_error(spec: Spec, batch: Batch, unfit: npt.NDArray[np.bool_], mend: st
 
 def _looks(spec: Spec, values: Floats) -> str:
     """What a row seems to hold instead of what is declared."""
+    if spec.kind == "target-log-probs" and values[0] > 1.0:
+        return "Are these losses, −log p? Change their sign."
     if spec.kind != "probs" or values.min() < 0.0 or values.max() > 101.0:
         return LOOKS[spec.kind]
     total = float(values.sum())
@@ -215,7 +217,14 @@ def _looks(spec: Spec, values: Floats) -> str:
         )
     if abs(total - 100.0) <= 1.0:
         return "Are these percentages? Divide by 100."
+    if len(values) > 2 and 1.5 <= total and values.max() <= 1.0 + SLACK:
+        return f"Is a column among them that is no class? They are {_named(spec.classes)}."
     return LOOKS[spec.kind]
+
+
+def _named(classes: Sequence[str]) -> str:
+    """The first ten."""
+    return ", ".join(map(repr, classes[:10])) + (", ..." if len(classes) > 10 else "")
 
 
 def _hole(spec: Spec, values: Floats) -> str:

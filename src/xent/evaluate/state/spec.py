@@ -127,6 +127,10 @@ class Spec:
                 rule = f"top_k must lie in [{least}, {most}]"
                 if self.n_classes == 2:
                     rule = "two classes have no top-k between 1 and all"
+                if not self.n_classes:
+                    raise ArgumentError(
+                        "top_k needs predictions for every class", f"found {k!r} for targets alone", "Leave it out."
+                    )
                 raise ArgumentError(rule, found, "1 is always counted; C is always right.")
         twice = _first_repeated(self.top_k)
         if twice is not None:
