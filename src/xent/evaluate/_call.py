@@ -47,8 +47,8 @@ def evaluate(
             of the targets; or a path, several, a pattern or a folder; a data frame that hands itself over as Arrow; or an
             iterable of ``(predictions, target)``, of ``(predictions, target, weight)``, or of mappings of these, `size`, `id`
             and `by`.
-        target: [N] class indices, -1 where a row does not count, or what `classes` are called, numbers too where all are called by
-            numbers; the name of the column where predictions are a table.
+        target: [N] class indices, -1 where a row does not count, or what `classes` are called, numbers too where all are called
+            by numbers; the name of the column where predictions are a table.
         kind: "probs", "logits", "log-probs" or "target-log-probs"; only a file that says so itself needs none.
         columns: of a table, the prefix of the columns of predictions, their names with commas between, or one of lists.
         classes: names of the classes, in the order of the columns, where those bring none.
