@@ -22,7 +22,7 @@ demo: $(VENV)/.demo
 	$(VENV)/bin/xent fit --out $(OUT)
 
 test: $(VENV)/.test
-	$(RUN) -m pytest -n logical --dist loadfile --no-loadscope-reorder
+	$(RUN) -m pytest -n logical --dist loadfile
 
 lint: $(VENV)/.dev
 	$(RUN) -m ruff check .
