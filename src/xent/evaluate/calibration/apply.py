@@ -16,6 +16,7 @@ from xent.evaluate.calibration.files import Watching, check_every_class
 from xent.evaluate.inputs.arrow import batch_of
 from xent.evaluate.inputs.columns import METADATA, Columns, Layout, declared, laid_out, listed, metadata
 from xent.evaluate.inputs.files import Unit, batches_of, found_files, schema_of, units_of
+from xent.evaluate.state.options import some
 
 BESIDE = 32
 """A column that is kept counts as so many predictions when rows are read: it may hold text."""
@@ -75,7 +76,7 @@ def check_fits(calibrator: Calibrator, layout: Layout, source: str) -> None:
 
 def _named(classes: Sequence[str]) -> str:
     """``3 classes ('a', 'b', 'c')``, cut after ten."""
-    return f"{len(classes)} classes ({', '.join(map(repr, classes[:10]))}{', ...' if len(classes) > 10 else ''})"
+    return f"{len(classes)} classes ({some(classes)})"
 
 
 def _common_schema(files: Sequence[str]) -> pa.Schema:

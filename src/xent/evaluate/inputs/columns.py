@@ -11,6 +11,7 @@ from typing import get_args
 import pyarrow as pa
 
 from xent._errors import ArgumentError
+from xent.evaluate.state.options import some
 from xent.evaluate.state.spec import MOST_CLASSES, Choices, Kind, Spec, too_many_classes
 
 METADATA = b"xent"
@@ -196,8 +197,7 @@ def _parted(names: Sequence[str]) -> str | None:
 
 def listed(names: Sequence[str]) -> str:
     """``3 columns: 'a', 'b', 'c'``, cut after ten."""
-    shown = ", ".join(repr(name) for name in names[:10]) + (", ..." if len(names) > 10 else "")
-    return f"{len(names)} column{'s' if len(names) != 1 else ''} ({shown})"
+    return f"{len(names)} column{'s' if len(names) != 1 else ''} ({some(names)})"
 
 
 def _undeclared(kind: Kind | None, names: Sequence[str], source: str) -> ArgumentError:

@@ -14,6 +14,7 @@ import pyarrow.compute as pc
 from xent._errors import DTypeError, LabelError
 from xent.evaluate.inputs.ids import Place
 from xent.evaluate.inputs.plain import NUMBER, without_nan
+from xent.evaluate.state.options import some
 
 Indices = npt.NDArray[np.int64]
 
@@ -116,8 +117,7 @@ def _check_places(classes: tuple[str, ...], place: Place) -> None:
     if len(ends) < len(classes) or len({stem for stem, _ in ends}) > 1 or numbers == list(range(len(ends))):
         return
     more = ", ..." if len(ends) > 10 else ""
-    called = ", ".join(map(repr, classes[:10])) + more
-    found = f"in {place.name} they are numbers, and the classes are called {called}"
+    found = f"in {place.name} they are numbers, and the classes are called {some(classes)}"
     meant = ",".join(map(str, numbers[:10])) + more
     remedy = f"If these are meant, say --classes {meant} (classes=) or a longer prefix; else write names as labels."
     raise LabelError("labels that are numbers must be those of the classes, or their places from 0", found, remedy)
@@ -140,11 +140,10 @@ def _booleans(classes: tuple[str, ...]) -> pa.Array:
 
 def _strange_label(value: Any, names: Names, place: str, count: int) -> LabelError:
     classes = names.classes
-    shown = ", ".join(map(repr, classes[:10])) + (", ..." if len(classes) > 10 else "")
     found = f"{place} holds {value!r} in {names.column!r} ({count} such rows)"
     remedy = "Is a column missing, or does the label need another spelling? An empty cell leaves a row out."
     if names.score and classes == ("0", "1"):
         remedy = "One column of scores names no classes: --classes FIRST,SECOND (classes=) does; the score is the second's."
     if _number(str(value)) == len(classes) and all(_number(text) in (None, n) for n, text in enumerate(classes)):
         remedy = "Do labels count from 1?"
-    return LabelError(f"true classes must be among the {len(classes)} of the columns ({shown})", found, remedy)
+    return LabelError(f"true classes must be among the {len(classes)} of the columns ({some(classes)})", found, remedy)

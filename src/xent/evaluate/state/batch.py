@@ -14,6 +14,7 @@ from xent.evaluate.state import native
 from xent.evaluate.state.groups import Groups
 from xent.evaluate.state.hashing import Keys, row_keys
 from xent.evaluate.state.judge import SUM_TOLERANCE, sum_tolerance
+from xent.evaluate.state.options import some
 from xent.evaluate.state.spec import Spec
 
 Floats = npt.NDArray[np.float64]
@@ -218,13 +219,8 @@ def _looks(spec: Spec, values: Floats) -> str:
     if abs(total - 100.0) <= 1.0:
         return "Are these percentages? Divide by 100."
     if len(values) > 2 and 1.5 <= total and values.max() <= 1.0 + SLACK:
-        return f"Is a column among them that is no class? They are {_named(spec.classes)}."
+        return f"Is a column among them that is no class? They are {some(spec.classes)}."
     return LOOKS[spec.kind]
-
-
-def _named(classes: Sequence[str]) -> str:
-    """The first ten."""
-    return ", ".join(map(repr, classes[:10])) + (", ..." if len(classes) > 10 else "")
 
 
 def _hole(spec: Spec, values: Floats) -> str:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from numbers import Real
 from typing import Any
 
@@ -19,6 +19,11 @@ def shown(value: object) -> str:
     """A value in a message."""
     text = repr(value)
     return text if len(text) <= LONGEST and "\n" not in text else type(value).__name__
+
+
+def some(names: Sequence[str]) -> str:
+    """Names as Python writes them, the first ten of more."""
+    return ", ".join(map(repr, names[:10])) + (", ..." if len(names) > 10 else "")
 
 
 def whole(value: Any, name: str) -> int:
